@@ -1,0 +1,194 @@
+/**
+ * A pipeline composes processors, and is itself something that pipelines are composed of.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Graph from "effect/Graph"
+import * as Layer from "effect/Layer"
+import { type Pipeable, pipeArguments } from "effect/Pipeable"
+import type * as Scope from "effect/Scope"
+import type * as Types from "effect/Types"
+import { flatten } from "./internal/topology.ts"
+import type * as Processor from "./Processor.ts"
+
+const TypeId = "~apipeline/Pipeline"
+
+/**
+ * A description of a pipeline: `E` and `R` are those of its processors.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Pipeline<out E = never, out R = never> extends Pipeable {
+  readonly [TypeId]: { readonly _E: Types.Covariant<E>; readonly _R: Types.Covariant<R> }
+  readonly elements: ReadonlyArray<Element>
+  /** Services that its named processors get, when it is a service itself. */
+  readonly services: Context.Context<never> | undefined
+}
+
+/**
+ * What a pipeline is made of: processors, pipelines, and the classes of those that are services.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Element<E = any, R = any> =
+  | Processor.Processor<E, R>
+  | Pipeline<E, R>
+  | Context.Key<R, Processor.Processor<E> | Pipeline<E>>
+
+type ErrorOf<El> = El extends Processor.Processor<infer E, any> ? E
+  : El extends Pipeline<infer E, any> ? E
+  : El extends Context.Key<any, infer Shape> ? ErrorOf<Shape>
+  : never
+
+type ServicesOf<El> = El extends Processor.Processor<any, infer R> ? R
+  : El extends Pipeline<any, infer R> ? R
+  : El extends Context.Key<infer Self, any> ? Self
+  : never
+
+const Proto = {
+  [TypeId]: { _E: (_: never) => _, _R: (_: never) => _ },
+  pipe() {
+    return pipeArguments(this, arguments)
+  }
+}
+
+/**
+ * Is this a pipeline?
+ *
+ * @category guards
+ * @since 0.1.0
+ */
+export const isPipeline = (u: unknown): u is Pipeline<any, any> => typeof u === "object" && u !== null && TypeId in u
+
+/**
+ * Puts processors (and pipelines) one after another.
+ *
+ * @example
+ * ```ts
+ * import { Frame, Pipeline, Processor } from "@apipeline/core"
+ *
+ * const upper = Processor.sync("Upper", {
+ *   TextFrame: (frame, push) => push(Frame.TextFrame.make({ text: frame.text.toUpperCase() }))
+ * })
+ * const pipeline = Pipeline.make(upper, Pipeline.make(Processor.sync("Same", {})))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = <const Elements extends readonly [Element, ...Array<Element>]>(
+  ...elements: Elements
+): Pipeline<ErrorOf<Elements[number]>, ServicesOf<Elements[number]>> =>
+  Object.assign(Object.create(Proto), { elements, services: undefined })
+
+/**
+ * A pipeline that is a service.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export interface ServiceClass<in out Self, in out Id extends string, out E, out R>
+  extends Context.ServiceClass<Self, Id, Pipeline<E>>
+{
+  /** Builds the pipeline; what its processors need is what the layer needs. */
+  readonly layer: Layer.Layer<Self, never, R>
+}
+
+/**
+ * Makes a pipeline that is a service, with a `layer` whose type tells which processors' layers are missing.
+ *
+ * @example
+ * ```ts
+ * import { Pipeline, Processor } from "@apipeline/core"
+ *
+ * class Bot extends Pipeline.Service<Bot>()("app/Bot", Pipeline.make(Processor.sync("Same", {}))) {}
+ * // Bot.layer: Layer<Bot>
+ * ```
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export const Service =
+  <Self>() =>
+  <const Id extends string, E, R>(id: Id, pipeline: Pipeline<E, R>): ServiceClass<Self, Id, E, Exclude<R, Scope.Scope>> => {
+    const Base = Context.Service<Self, Pipeline<E>>()(id)
+    const layer = Layer.effect(
+      Base,
+      Effect.gen(function*() {
+        const services = yield* Effect.context<R>()
+        const parts = yield* flatten(pipeline)
+        const elements = parts.map((part) => ({ ...part.processor, services: part.services ?? services }))
+        return Object.assign(Object.create(Proto), { elements, services }) as Pipeline<E>
+      })
+    )
+    return Object.assign(Base, { layer }) as any
+  }
+
+/**
+ * What a node of a pipeline's graph is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface GraphNode {
+  readonly name: string
+  readonly kind: "source" | "sync" | "effect" | "service" | "sink"
+  /** It has a mailbox and a fiber of its own. */
+  readonly queued: boolean
+}
+
+/**
+ * The topology as data. Edges point downstream; `upstream` frames travel them backwards. The classes of processors
+ * that are services stand for themselves: resolving them would need their layers.
+ *
+ * @example
+ * ```ts
+ * import { Graph } from "effect"
+ * import { Pipeline, Processor } from "@apipeline/core"
+ *
+ * const graph = Pipeline.graph(Pipeline.make(Processor.sync("A", {}), Processor.queued("B", {})))
+ * Graph.toMermaid(graph, { nodeLabel: (node) => node.name })
+ * ```
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const graph = (pipeline: Element): Graph.DirectedGraph<GraphNode, string> =>
+  Graph.directed((mutable) => {
+    const nodes: Array<GraphNode> = [
+      { name: "task", kind: "source", queued: true },
+      ...describe(pipeline),
+      { name: "output", kind: "sink", queued: true }
+    ]
+    const indices = nodes.map((node) => Graph.addNode(mutable, node))
+    for (let i = 1; i < indices.length; i++) Graph.addEdge(mutable, indices[i - 1]!, indices[i]!, nodes[i]!.queued ? "queue" : "call")
+    return undefined
+  })
+
+/**
+ * The topology as a Mermaid flow chart: queues are drawn as stadiums' edges with a label, plain calls without.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const toMermaid = (pipeline: Element): string =>
+  Graph.toMermaid(graph(pipeline), { nodeLabel: (node) => node.name, edgeLabel: (edge) => edge })
+
+/**
+ * The topology in the DOT language of Graphviz.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const toGraphViz = (pipeline: Element): string =>
+  Graph.toGraphViz(graph(pipeline), { nodeLabel: (node) => node.name, edgeLabel: (edge) => edge })
+
+const describe = (element: Element): Array<GraphNode> => {
+  if (Context.isKey(element)) return [{ name: element.key, kind: "service", queued: false }]
+  if (isPipeline(element)) return element.elements.flatMap(describe)
+  return [{ name: element.name, kind: element.mode, queued: element.options.capacity !== undefined }]
+}

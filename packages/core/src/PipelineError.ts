@@ -1,0 +1,96 @@
+/**
+ * What can go wrong with a pipeline as a whole.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * An option or a topology that cannot work: names the field, what was found there and what was expected.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class InvalidPipeline extends Schema.TaggedError<InvalidPipeline>()("InvalidPipeline", {
+  field: Schema.String,
+  found: Schema.String,
+  expected: Schema.String
+}) {
+  override get message(): string {
+    return `${this.field}: found ${this.found}, expected ${this.expected}`
+  }
+}
+
+/**
+ * A processor's set-up has failed.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class SetupFailed extends Schema.TaggedError<SetupFailed>()("SetupFailed", {
+  processor: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message(): string {
+    return `the set-up of ${this.processor} failed: ${String(this.cause)}`
+  }
+}
+
+/**
+ * A handler has failed, and its processor's policy (or a defect) makes that fatal.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class ProcessorFailed extends Schema.TaggedError<ProcessorFailed>()("ProcessorFailed", {
+  processor: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message(): string {
+    return `${this.processor} failed: ${String(this.cause)}`
+  }
+}
+
+/**
+ * The set-up and `StartFrame`, or the drain after `EndFrame`, took longer than the task allows.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class DeadlineExceeded extends Schema.TaggedError<DeadlineExceeded>()("DeadlineExceeded", {
+  phase: Schema.Literals(["start", "drain", "cancel"]),
+  milliseconds: Schema.Finite
+}) {
+  override get message(): string {
+    return `${this.phase} took longer than ${this.milliseconds} ms`
+  }
+}
+
+/**
+ * A frame was queued into a task that takes no more: it was ended, stopped or cancelled.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class TaskEnded extends Schema.TaggedError<TaskEnded>()("TaskEnded", {
+  task: Schema.String,
+  frame: Schema.String
+}) {
+  override get message(): string {
+    return `${this.task} takes no more frames: ${this.frame} was not queued`
+  }
+}
+
+/**
+ * The one error of pipelines and tasks; `reason` tells which.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PipelineError extends Schema.TaggedError<PipelineError>()("PipelineError", {
+  reason: Schema.Union([InvalidPipeline, SetupFailed, ProcessorFailed, DeadlineExceeded, TaskEnded])
+}) {
+  override get message(): string {
+    return this.reason.message
+  }
+}

@@ -1,0 +1,383 @@
+import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import type * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import * as Scheduler from "effect/Scheduler"
+import * as Frame from "../Frame.ts"
+import { type Host, Lane, type Mailbox, type Strategy } from "./lane.ts"
+import { type Definition, Node } from "./node.ts"
+import { type Entry, type Port, PortLane, Pusher, type Work } from "./port.ts"
+
+/** Why a frame did not arrive: every one is counted and told. */
+export type DropReason = "full" | "interrupted" | "cancelled" | "ended"
+
+/** What observers and metrics see. With none attached there is no tap, and the cost is one comparison a hop. */
+export interface Tap {
+  readonly arrived: (port: Port, frame: Frame.Frame) => void
+  readonly pushed: (port: Port, frame: Frame.Frame) => void
+}
+
+/** The task that a running pipeline works for at the moment. */
+export interface Owner {
+  readonly output: Entry
+  readonly upstream: Entry
+  /** Takes out of the streams above what an interruption cuts. */
+  readonly cutStreams: () => void
+  readonly dropped: (processor: string, frame: Frame.Frame, reason: DropReason) => void
+  readonly failed: (frame: Frame.ErrorFrame, cause: Cause.Cause<unknown>) => void
+  /** A processor pushed a lifecycle frame: the task decides. */
+  readonly request: (frame: Frame.Frame) => void
+}
+
+interface Interruption {
+  readonly id: number
+  readonly frame: Frame.Frame
+  readonly origin: Node | undefined
+  readonly asker: Lane<any> | undefined
+  /** The lanes that it still holds. */
+  readonly lanes: Set<PortLane>
+  readonly passed: Latch.Latch
+}
+
+/** Nested plain calls between two fresh stacks: no chain is too long for the stack. */
+const maxDepth = 200
+
+/** Turns of lanes before everybody else on the event loop gets one. */
+const maxTurns = 32
+
+const interruptible = (frame: Frame.Frame): boolean => frame.uninterruptible !== true
+const droppable = (frame: Frame.Frame): boolean => interruptible(frame) && (frame.kind ?? "data") === "data"
+
+/** Runs its tasks as a microtask: as soon as the code that pushed has returned. */
+const soon = new Scheduler.MixedScheduler("sync").makeDispatcher()
+
+/** A running pipeline: its processors, its lanes, and the frames that steer it. */
+export class Kernel {
+  readonly nodes: ReadonlyArray<Node>
+  readonly top: Node
+  readonly bottom: Node
+  owner!: Owner
+  tap: Tap | undefined = undefined
+  /** Nothing flows: until `StartFrame` is through, and between a stopped task and the next. */
+  held = true
+  allowInterruptions = true
+  private readonly host: Host
+  private readonly lanes = new Set<PortLane>()
+  private readonly systemLanes: Array<Lane<Frame.Frame>> = []
+  private readonly control: Lane<Interruption>
+  private readonly interruptions = new Set<Interruption>()
+  private interruptionCount = 0
+  private readonly carried = new WeakSet<Frame.Frame>()
+  private heldBack: Array<() => void> = []
+  private ready: Array<Lane<any>> = []
+  private flushing = false
+  private active = 0
+  private onQuiet: (() => void) | undefined = undefined
+  private readonly later: Scheduler.SchedulerDispatcher
+
+  constructor(options: {
+    readonly definitions: ReadonlyArray<Definition>
+    readonly services: Context.Context<never>
+    readonly scheduler: Scheduler.Scheduler
+    /** Of the task's own intake. */
+    readonly capacity: number
+  }) {
+    this.later = options.scheduler.makeDispatcher()
+    this.host = {
+      services: options.services,
+      schedule: (lane) => this.schedule(lane),
+      busy: (change) => this.busy(change),
+      killed: (lane) => (lane as Partial<PortLane>).ports?.forEach((port) => port.release()),
+      defect: (lane, exit: Exit.Failure<unknown, unknown>) => this.report(lane.name, exit.cause, true)
+    }
+    this.top = new Node(this, "task", undefined)
+    this.bottom = new Node(this, "task", undefined)
+    this.nodes = options.definitions.map((definition) => new Node(this, definition.name, definition))
+    const chain = [this.top, ...this.nodes, this.bottom]
+    for (let i = 0; i < chain.length; i++) {
+      const { definition, down, up } = chain[i]!
+      if (i + 1 < chain.length) down.next = chain[i + 1]!.down
+      if (i > 0) up.next = chain[i - 1]!.up
+      down.deep = up.deep = i % maxDepth === maxDepth - 1
+      if (definition?.queued === undefined) continue
+      down.entry = this.lazyEntry(down, definition.queued)
+      up.entry = this.lazyEntry(up, definition.upstream)
+    }
+    this.bottom.down.entry = { offer: (frame, force) => this.owner.output.offer(frame, force) }
+    this.top.up.entry = { offer: (frame, force) => this.owner.upstream.offer(frame, force) }
+    this.top.last = (frame) => this.endWhenQuiet(frame)
+    this.promote(this.top.down, { capacity: options.capacity, strategy: "suspend" }, { ...this.host, busy: () => {} })
+    this.bottom.up.entry = this.lazyEntry(this.bottom.up, { capacity: options.capacity, strategy: "suspend" })
+    this.control = new Lane("interruption", this.host, {
+      capacity: Infinity,
+      strategy: "suspend",
+      interruptible: () => false,
+      droppable: () => false,
+      onDrop: () => {}
+    }, (interruption) => this.spread(interruption))
+    this.control.pause()
+  }
+
+  // ---------------------------------------------------------------------------------------------- lanes
+
+  private mailbox(node: Node, options: { readonly capacity: number; readonly strategy: Strategy }): Mailbox<Frame.Frame> {
+    return { ...options, interruptible, droppable, onDrop: (frame, reason) => this.dropped(node, frame, reason) }
+  }
+
+  private addLane(first: Port, options: { readonly capacity: number; readonly strategy: Strategy }, host: Host): PortLane {
+    const lane = new PortLane(first.node.name, host, this.mailbox(first.node, options), (frame) => first.receive(frame))
+    this.lanes.add(lane)
+    if (this.held) lane.pause()
+    for (const interruption of this.interruptions) {
+      if (first.node.seen >= interruption.id) continue
+      interruption.lanes.add(lane)
+      lane.pause()
+    }
+    return lane
+  }
+
+  private lazyEntry(port: Port, options: { readonly capacity: number; readonly strategy: Strategy }): Entry {
+    return { offer: (frame, force) => this.promote(port, options).offer(frame, force) }
+  }
+
+  /**
+   * Makes the edge in front of `first` a queue with a lane of its own, which takes the ports behind it over. It
+   * happens to an inline edge the first time that somebody pushes over it who is not the lane that drives it
+   * (a stream's fiber, a push in the opposite direction), so that one processor's handlers of one direction are
+   * always run by one lane, and a lane never waits for one that may be waiting for it.
+   */
+  promote(first: Port, options = promoted(first), host = this.host): PortLane {
+    const lane = this.addLane(first, options, host)
+    first.entry = lane
+    let waits = false
+    for (let port = first; port === first || port.entry === undefined; port = port.next) {
+      const before = port.lane
+      if (before !== undefined) before.ports = before.ports.filter((other) => other !== port)
+      if (before !== undefined && !waits && port.inherit(() => lane.resume())) {
+        waits = true
+        lane.pause()
+      }
+      port.lane = lane
+      lane.ports.push(port)
+    }
+    return lane
+  }
+
+  systemLane(port: Port): Lane<Frame.Frame> {
+    const pusher = new Pusher(port)
+    const mailbox = this.mailbox(port.node, { capacity: Infinity, strategy: "suspend" })
+    const lane = new Lane(port.node.name, this.host, mailbox, (frame: Frame.Frame) => {
+      const handler = port.handlerOf(frame)
+      if (handler !== undefined) return port.node.handle(handler, frame, pusher)
+      this.sendSystem(port, frame)
+      return undefined
+    })
+    this.systemLanes.push(lane)
+    return lane
+  }
+
+  private schedule(lane: Lane<any>): void {
+    this.ready.push(lane)
+    if (!this.flushing && this.ready.length === 1) soon.scheduleTask(this.flush, 0)
+  }
+
+  private readonly flush = (): void => {
+    this.flushing = true
+    let turn = 0
+    for (; turn < this.ready.length && turn < maxTurns; turn++) this.ready[turn]!.run()
+    this.flushing = false
+    if (turn === this.ready.length) this.ready.length = 0
+    else {
+      this.ready.splice(0, turn)
+      this.later.scheduleTask(this.flush, 0)
+    }
+  }
+
+  private busy(change: 1 | -1): void {
+    this.active += change
+    if (this.active > 0 || this.onQuiet === undefined) return
+    const resume = this.onQuiet
+    this.onQuiet = undefined
+    resume()
+  }
+
+  // ---------------------------------------------------------------------------------------------- frames
+
+  /** Frames from outside, in order with each other. */
+  queue(frame: Frame.Frame, direction: Frame.Direction): Effect.Effect<void> | undefined {
+    if (Frame.kindOf(frame) !== "system") {
+      const port = direction === "downstream" ? this.top.down : this.bottom.up
+      return port.entry!.offer(frame, this.held)
+    }
+    this.sendSystem(direction === "downstream" ? this.top.down : this.bottom.up, frame)
+    return undefined
+  }
+
+  /** The end goes behind all that is queued, whether there is room or not. */
+  queueEnd(frame: Frame.Frame): void {
+    this.carried.add(frame)
+    this.top.down.entry!.offer(frame, true)
+  }
+
+  /** System frames pass everything that waits. */
+  sendSystem(from: Port, frame: Frame.Frame): void {
+    if (this.held) {
+      this.heldBack.push(() => this.sendSystem(from, frame))
+      return
+    }
+    for (let port = from;;) {
+      if (this.tap !== undefined) this.tap.pushed(port, frame)
+      const next = port.next
+      if (next === undefined || next === this.bottom.down || next === this.top.up) {
+        ;(port.direction === "downstream" ? this.owner.output : this.owner.upstream).offer(frame, true)
+        return
+      }
+      if (this.tap !== undefined) this.tap.arrived(next, frame)
+      if (next.handlerOf(frame) !== undefined || next.system?.moving === true) return next.receiveSystem(frame)
+      port = next
+    }
+  }
+
+  /** `EndFrame` (or `StopTaskFrame`) at the head of the intake: it goes when all else has arrived, both ways. */
+  private endWhenQuiet(frame: Frame.Frame): Work {
+    const intake = this.top.down.entry as PortLane
+    if (this.active === 0) return this.top.down.emit(frame, intake, intake)
+    intake.putBack(frame)
+    this.onQuiet = () => intake.resume()
+    return undefined
+  }
+
+  carries(frame: Frame.Frame): boolean {
+    return this.carried.has(frame)
+  }
+
+  dropped(node: Node, frame: Frame.Frame, reason: DropReason): void {
+    this.owner.dropped(node.name, frame, reason)
+  }
+
+  report(processor: Node | string, cause: Cause.Cause<unknown>, fatal: boolean): void {
+    const name = typeof processor === "string" ? processor : processor.name
+    const frame = Frame.ErrorFrame.make({ error: Cause.squash(cause), fatal, processor: name })
+    this.owner.failed(frame, cause)
+    this.sendSystem(typeof processor === "string" ? this.bottom.up : processor.up, frame)
+  }
+
+  // ---------------------------------------------------------------------------------------------- lifecycle
+
+  /** Tells every processor, one after the other, in the pipeline's order. */
+  notifyAll(frame: Frame.Frame): Effect.Effect<void> {
+    this.carried.add(frame)
+    return Effect.forEach(this.nodes, (node) => Effect.suspend(() => node.notify(frame) ?? Effect.void), { discard: true })
+  }
+
+  /** `StartFrame` is through: what was pushed and queued meanwhile flows. */
+  release(): void {
+    this.held = false
+    const back = this.heldBack
+    this.heldBack = []
+    for (const send of back) send()
+    this.control.resume()
+    for (const lane of this.lanes) lane.resume()
+  }
+
+  /** A stopped task leaves its processors alive: nothing flows until the next one releases them. */
+  hold(): void {
+    this.held = true
+    this.control.pause()
+    for (const lane of this.lanes) lane.pause()
+  }
+
+  /**
+   * Barge-in. Everything interruptible that was pushed before this instant is dropped, wherever it waits, and the
+   * handlers that work on it are interrupted; then every processor is told once, from `origin` (or the top) on.
+   * What is pushed from now on is new: it waits until those who are to see it have been told.
+   */
+  interrupt(frame: Frame.Frame, origin: Node | undefined, asker: Lane<any> | undefined): Work {
+    return this.allowInterruptions ? this.tell(frame, origin, asker, true) : this.tell(frame, origin, asker, false)
+  }
+
+  tell(frame: Frame.Frame, origin?: Node, asker?: Lane<any>, cut = false): Work {
+    const lanes = new Set<PortLane>()
+    const id = ++this.interruptionCount
+    const interruption: Interruption = { id, frame, origin, asker, lanes, passed: Latch.makeUnsafe(false) }
+    this.carried.add(frame)
+    if (origin !== undefined) origin.seen = id
+    if (cut) {
+      for (const lane of this.lanes) {
+        lanes.add(lane)
+        lane.cut(lane === asker, (killed) => lane.ports.flatMap((port) => port.pusher.cut(killed)))
+      }
+      this.owner.cutStreams()
+    }
+    this.interruptions.add(interruption)
+    this.control.offerNow(interruption)
+    // A hook that is told of an interruption and asks for another does not wait for itself.
+    return this.interruptions.has(interruption) && asker !== this.control ? interruption.passed.await : undefined
+  }
+
+  private spread(interruption: Interruption): Work {
+    const { asker, frame, id, lanes, origin } = interruption
+    const at = origin === undefined ? -1 : this.nodes.indexOf(origin)
+    const order = [...this.nodes.slice(at + 1), ...this.nodes.slice(0, Math.max(at, 0)).reverse()]
+    const letGo = (node: Node): void => {
+      node.seen = id
+      for (const lane of [node.down.lane, node.up.lane]) {
+        if (lane === undefined || !lanes.has(lane)) continue
+        // Only the ends of a lane can be the last of it to be told: no need to look in between.
+        const { ports } = lane
+        if (node !== ports[0]!.node && node !== ports[ports.length - 1]!.node) continue
+        if (!ports.every((port) => port.node.definition === undefined || port.node.seen >= id)) continue
+        lanes.delete(lane)
+        lane.resume()
+      }
+    }
+    let next = 0
+    let told: Node | undefined = undefined
+    const walk = (): Work => {
+      for (;;) {
+        if (told !== undefined) letGo(told)
+        told = undefined
+        const node = order[next]
+        if (node === undefined) break
+        for (const lane of [node.down.lane, node.up.lane]) {
+          if (lane !== undefined && lane !== asker && lanes.has(lane) && !lane.still) return lane.stillness
+        }
+        next++
+        told = node
+        const work = node.notify(frame)
+        if (work !== undefined) return work
+      }
+      this.interruptions.delete(interruption)
+      for (const lane of lanes) lane.resume()
+      this.owner.output.offer(frame, true)
+      if (origin !== undefined) this.owner.upstream.offer(frame, true)
+      interruption.passed.openUnsafe()
+      return undefined
+    }
+    const first = walk()
+    if (first === undefined) return undefined
+    let work: Work = first
+    return Effect.whileLoop({
+      while: () => work !== undefined,
+      body: () => work!,
+      step: () => {
+        work = walk()
+      }
+    })
+  }
+
+  /** Nothing runs and nothing is taken any more, for ever; completes when the last handler has unwound. */
+  readonly close: Effect.Effect<void> = Effect.suspend(() => {
+    const lanes: Array<Lane<any>> = [...this.lanes, ...this.systemLanes, this.control]
+    for (const lane of lanes) lane.close()
+    this.heldBack = []
+    return Effect.forEach(lanes, (lane) => lane.stillness, { discard: true })
+  })
+}
+
+/** Promoted downstream edges push back; upstream ones do not wait, else two directions could wait for each other. */
+const promoted = (port: Port): { readonly capacity: number; readonly strategy: Strategy } => ({
+  capacity: port.direction === "downstream" ? 1024 : Infinity,
+  strategy: "suspend"
+})

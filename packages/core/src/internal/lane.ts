@@ -1,0 +1,432 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as Fiber from "effect/Fiber"
+
+/** What happens to a frame that finds its mailbox full. */
+export type Strategy = "suspend" | "dropping" | "sliding"
+
+/** What a lane needs of the pipeline it works for. */
+export interface Host {
+  readonly services: Context.Context<never>
+  /** Asks for `lane.run()` soon, on a fresh stack. */
+  readonly schedule: (lane: Lane<any>) => void
+  /** A lane has begun (+1) or has nothing left to do (-1). */
+  readonly busy: (change: 1 | -1) => void
+  /** The lane's fiber was cut; none of its handlers runs any more. */
+  readonly killed: (lane: Lane<any>) => void
+  readonly defect: (lane: Lane<any>, exit: Exit.Failure<unknown, unknown>) => void
+}
+
+/** A frame on its way from inside a lane: what a cut handler had still to push. */
+export interface Rest<A> {
+  readonly item: A
+  readonly enter: () => Effect.Effect<unknown> | undefined
+}
+
+export interface Mailbox<A> {
+  readonly capacity: number
+  readonly strategy: Strategy
+  /** May an interruption take it out? */
+  readonly interruptible: (item: A) => boolean
+  /** May a full `dropping` or `sliding` mailbox throw it away? */
+  readonly droppable: (item: A) => boolean
+  readonly onDrop: (item: A, reason: "full" | "interrupted" | "cancelled") => void
+}
+
+interface Waiter<A> {
+  readonly item: A
+  settled: boolean
+  resume: (() => void) | undefined
+}
+
+/**
+ * The lane whose code is on the stack: how a synchronous push knows whether it is made by the lane that drives
+ * the processor (then it is a plain call) or by anybody else (then it goes through a mailbox).
+ */
+export const running: { lane: Lane<any> | undefined } = { lane: undefined }
+
+/** The lane that a fiber, or the fiber that forked it, works for. */
+export const CurrentLane = Context.Reference<Lane<any> | undefined>("~apipeline/CurrentLane", {
+  defaultValue: () => undefined
+})
+
+/** Frames walked before a lane lets others have their turn. */
+const turn = 1024
+
+/**
+ * A mailbox and what drains it. While every item is handled synchronously a lane is a plain loop; the first
+ * handler that returns an `Effect` gets it a fiber, which lives until the mailbox is empty. An idle lane costs
+ * neither fiber nor timer.
+ */
+export class Lane<A> {
+  /** The mailbox: `items[head..]` are waiting, in order. */
+  private items: Array<A | undefined> = []
+  private head = 0
+  private waiters: Array<Waiter<A>> = []
+  /** Kept by an interruption; goes before `items`, each entering where it was. */
+  private salvaged: Array<Rest<A>> = []
+  /** > 0 while an interruption or the start holds the lane: nothing new is taken. */
+  private pauses = 0
+  /** From the first item until there is nothing left to do. */
+  private active = false
+  /** Active, but held by `pauses`: no code of this lane runs. */
+  private parked = false
+  private closed = false
+  private stepping = false
+  /** Cut while its handler was on the stack: the Effect that the handler returns is not run. */
+  private doomed = false
+  private current: A | undefined = undefined
+  /** Uninterruptible frames being pushed further inside the current handler. */
+  private guards = 0
+  private onStill: Array<() => void> = []
+  private context: Context.Context<never> | undefined = undefined
+  /** The fiber that runs this lane's handlers, when one is needed. */
+  fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  /** A fiber that an interruption has cut and that is still unwinding. */
+  dying: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  dropped = 0
+  highWater = 0
+
+  readonly name: string
+  private readonly host: Host
+  private readonly mailbox: Mailbox<A>
+  private readonly process: (item: A) => Effect.Effect<unknown> | undefined
+
+  constructor(
+    name: string,
+    host: Host,
+    mailbox: Mailbox<A>,
+    process: (item: A) => Effect.Effect<unknown> | undefined
+  ) {
+    this.name = name
+    this.host = host
+    this.mailbox = mailbox
+    this.process = process
+  }
+
+  get size(): number {
+    return this.items.length - this.head
+  }
+
+  /** Does any code of this lane run, or is it about to? */
+  get moving(): boolean {
+    return this.active && !this.parked
+  }
+
+  get held(): boolean {
+    return this.pauses > 0
+  }
+
+  /**
+   * Puts an item in. `undefined` when it is in (or was dropped by strategy); else an Effect that waits for room.
+   * The item has its place in the order from this call on, whether or not the Effect is run.
+   */
+  offer(item: A, force = false): Effect.Effect<void> | undefined {
+    if (this.closed) {
+      this.mailbox.onDrop(item, "cancelled")
+      return undefined
+    }
+    const size = this.items.length - this.head
+    if (size >= this.mailbox.capacity && !force) return this.offerFull(item)
+    this.items.push(item)
+    if (size >= this.highWater) this.highWater = size + 1
+    if (!this.active) this.wake()
+    return undefined
+  }
+
+  /** `offer`, then run at once if the lane is idle: for what must not wait for anybody. */
+  offerNow(item: A): void {
+    const idle = !this.active && this.pauses === 0 && !this.closed
+    if (idle) {
+      this.active = true
+      this.host.busy(1)
+    }
+    this.offer(item, true)
+    if (idle) this.run()
+  }
+
+  private offerFull(item: A): Effect.Effect<void> | undefined {
+    const { droppable, onDrop, strategy } = this.mailbox
+    if (strategy === "suspend") {
+      const waiter: Waiter<A> = { item, settled: false, resume: undefined }
+      this.waiters.push(waiter)
+      return Effect.callback<void>((resume) => {
+        if (waiter.settled) return resume(Effect.void)
+        waiter.resume = () => resume(Effect.void)
+        return Effect.sync(() => this.withdraw(waiter))
+      })
+    }
+    let lost: A | undefined = item
+    if (strategy === "sliding") {
+      for (let i = this.head; i < this.items.length; i++) {
+        if (droppable(this.items[i]!)) {
+          lost = this.items[i]
+          this.items.splice(i, 1)
+          this.items.push(item)
+          break
+        }
+      }
+    }
+    if (lost === item && !droppable(item)) this.items.push(item)
+    else {
+      this.dropped++
+      onDrop(lost!, "full")
+    }
+    if (!this.active) this.wake()
+    return undefined
+  }
+
+  /** The pusher gave up waiting; what is uninterruptible stays in line without it. */
+  private withdraw(waiter: Waiter<A>): void {
+    waiter.resume = undefined
+    if (waiter.settled || !this.mailbox.interruptible(waiter.item)) return
+    waiter.settled = true
+    const index = this.waiters.indexOf(waiter)
+    if (index >= 0) this.waiters.splice(index, 1)
+  }
+
+  private admit(): void {
+    while (this.waiters.length > 0 && this.size < this.mailbox.capacity) {
+      const waiter = this.waiters.shift()!
+      this.items.push(waiter.item)
+      settle(waiter)
+    }
+  }
+
+  private wake(): void {
+    this.active = true
+    this.host.busy(1)
+    if (this.pauses > 0) this.parked = true
+    else this.host.schedule(this)
+  }
+
+  /** Called by the host's scheduler. */
+  run(): void {
+    if (this.closed || this.parked || this.fiber !== undefined) return
+    const effect = this.advance()
+    if (effect === undefined) this.settle()
+    else if (effect === Effect.yieldNow) this.host.schedule(this)
+    else this.fork(effect)
+  }
+
+  private advance(): Effect.Effect<unknown> | undefined {
+    const effect = this.step()
+    if (this.doomed) this.kill()
+    return this.doomed || this.closed ? undefined : effect
+  }
+
+  /**
+   * Walks the mailbox until a handler has effectful work (returned, to be run by this lane's fiber) or nothing
+   * may be taken any more (`undefined`).
+   */
+  private step(): Effect.Effect<unknown> | undefined {
+    const before = running.lane
+    running.lane = this
+    this.stepping = true
+    try {
+      for (let left = turn; this.pauses === 0; left--) {
+        if (left === 0) return Effect.yieldNow
+        if (this.salvaged.length > 0) {
+          const { enter, item } = this.salvaged.shift()!
+          this.current = item
+          const effect = enter()
+          if (effect !== undefined) return effect
+          continue
+        }
+        if (this.head === this.items.length) {
+          this.items.length = 0
+          this.head = 0
+          this.current = undefined
+          if (this.waiters.length === 0) return undefined
+          this.admit()
+          continue
+        }
+        const item = this.items[this.head]!
+        this.items[this.head++] = undefined
+        if (this.head === 2 * turn) {
+          this.items.splice(0, this.head)
+          this.head = 0
+        }
+        this.current = item
+        const effect = this.process(item)
+        if (this.waiters.length > 0 && this.size <= this.mailbox.capacity >> 1) this.admit()
+        if (effect !== undefined) return effect
+      }
+      return undefined
+    } finally {
+      running.lane = before
+      this.stepping = false
+    }
+  }
+
+  private fork(first: Effect.Effect<unknown>): void {
+    let next: Effect.Effect<unknown> | undefined = first
+    const loop = Effect.whileLoop({
+      while: () => next !== undefined,
+      body: () => next!,
+      step: () => {
+        next = this.fiber === undefined ? undefined : this.advance()
+        if (next === undefined && this.fiber !== undefined) this.settle()
+      }
+    })
+    this.context ??= Context.add(this.host.services, CurrentLane, this)
+    const fiber = Effect.runForkWith(this.context)(Effect.withFiber((fiber) => {
+      this.fiber = fiber
+      return loop
+    }))
+    fiber.addObserver((exit) => this.fiberEnded(fiber, exit))
+  }
+
+  private fiberEnded(fiber: Fiber.Fiber<unknown, unknown>, exit: Exit.Exit<unknown, unknown>): void {
+    if (this.dying === fiber) {
+      this.dying = undefined
+      this.kill()
+    } else if (this.fiber === fiber) this.fiber = undefined
+    else return
+    if (Exit.isFailure(exit) && !Exit.hasInterrupts(exit)) this.host.defect(this, exit)
+    // Interrupted by a cut, or by the handler itself: what is left in the mailbox goes on.
+    this.settle()
+  }
+
+  private kill(): void {
+    this.guards = 0
+    this.host.killed(this)
+  }
+
+  /** No code of this lane runs now: decide between idle, held and "there is more". */
+  private settle(): void {
+    this.fiber = undefined
+    this.current = undefined
+    this.doomed = false
+    if (this.closed) {
+      if (this.active) {
+        this.active = false
+        this.host.busy(-1)
+      }
+    } else if (this.size === 0 && this.waiters.length === 0 && this.salvaged.length === 0) {
+      this.parked = false
+      if (this.active) {
+        this.active = false
+        this.host.busy(-1)
+      }
+    } else if (this.pauses > 0) this.parked = true
+    else this.host.schedule(this)
+    if (!this.moving && this.onStill.length > 0) {
+      const listeners = this.onStill
+      this.onStill = []
+      for (const listener of listeners) listener()
+    }
+  }
+
+  /** No code of this lane runs, and none will before it takes the next item. */
+  get still(): boolean {
+    return !this.moving && this.dying === undefined
+  }
+
+  /** Waits until the lane is still (an interruption, or the end of all, holds it meanwhile). */
+  get stillness(): Effect.Effect<void> {
+    return Effect.suspend(() =>
+      this.still ? Effect.void : Effect.callback<void>((resume) => {
+        const listener = () => resume(this.stillness)
+        this.onStill.push(listener)
+        return Effect.sync(() => {
+          this.onStill = this.onStill.filter((other) => other !== listener)
+        })
+      })
+    )
+  }
+
+  /** Is the handler that runs now one that an interruption must let finish? */
+  private get guarded(): boolean {
+    return this.guards > 0 || (this.current !== undefined && !this.mailbox.interruptible(this.current))
+  }
+
+  /** Runs `effect` so that an interruption waits for it instead of cutting it. */
+  guard<B>(effect: Effect.Effect<B>): Effect.Effect<B> {
+    return Effect.suspend(() => {
+      this.guards++
+      return Effect.onExit(effect, () => {
+        if (this.guards > 0) this.guards--
+        return Effect.void
+      })
+    })
+  }
+
+  /**
+   * The interruption's cut, at one instant: everything interruptible that was pushed before now is gone, the
+   * handler that runs is interrupted (unless it asked for the interruption, or its frame is uninterruptible), and
+   * nothing is taken until `resume`. `rest` tells what the processors of this lane had still to push.
+   */
+  cut(asks: boolean, rest: (killed: boolean) => ReadonlyArray<Rest<A>>): void {
+    const { interruptible, onDrop } = this.mailbox
+    const kept: Array<A | undefined> = []
+    for (let i = this.head; i < this.items.length; i++) {
+      const item = this.items[i]!
+      if (interruptible(item)) onDrop(item, "interrupted")
+      else kept.push(item)
+    }
+    const waiters = this.waiters
+    this.waiters = []
+    for (const waiter of waiters) {
+      if (interruptible(waiter.item)) onDrop(waiter.item, "interrupted")
+      else kept.push(waiter.item)
+    }
+    this.items = kept
+    this.head = 0
+    this.pause()
+    const killed = !asks && !this.guarded
+    const left = rest(killed)
+    if (killed) this.salvaged.push(...left)
+    if (killed && this.stepping) this.doomed = true
+    else if (killed && this.fiber !== undefined) {
+      const fiber = this.fiber
+      this.fiber = undefined
+      this.dying = fiber
+      fiber.interruptUnsafe()
+    }
+    for (const waiter of waiters) settle(waiter)
+  }
+
+  pause(): void {
+    this.pauses++
+  }
+
+  resume(): void {
+    if (--this.pauses > 0 || !this.parked) return
+    this.parked = false
+    this.host.schedule(this)
+  }
+
+  /** Puts an item back where it was taken from and takes nothing more until `resume`. */
+  putBack(item: A): void {
+    this.items.splice(this.head, 0, item)
+    this.pause()
+  }
+
+  /** For ever: drops what is left and interrupts what runs. `still` tells when it has. */
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    for (let i = this.head; i < this.items.length; i++) this.mailbox.onDrop(this.items[i]!, "cancelled")
+    this.items = []
+    this.head = 0
+    this.salvaged = []
+    const waiters = this.waiters
+    this.waiters = []
+    for (const waiter of waiters) {
+      this.mailbox.onDrop(waiter.item, "cancelled")
+      settle(waiter)
+    }
+    if (this.fiber !== undefined) {
+      this.dying = this.fiber
+      this.fiber = undefined
+      this.dying.interruptUnsafe()
+    } else if (this.dying === undefined && running.lane !== this) this.settle()
+  }
+}
+
+const settle = (waiter: Waiter<unknown>): void => {
+  waiter.settled = true
+  waiter.resume?.()
+}

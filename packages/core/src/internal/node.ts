@@ -1,0 +1,159 @@
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import * as Frame from "../Frame.ts"
+import type { Kernel } from "./kernel.ts"
+import type { Lane, Strategy } from "./lane.ts"
+import { asEffect, inLane, Port, Pusher, type UserHandler, type Work } from "./port.ts"
+
+/** What a processor's description comes down to. */
+export interface Definition {
+  readonly name: string
+  /** Handlers are plain functions, or return Effects. */
+  readonly kind: "sync" | "effect"
+  /** Builds the handlers of one instance, in the scope of that instance. */
+  readonly behaviour: Effect.Effect<object, unknown, Scope.Scope>
+  readonly queued: { readonly capacity: number; readonly strategy: Strategy } | undefined
+  readonly upstream: { readonly capacity: number; readonly strategy: Strategy }
+  readonly onError: (cause: Cause.Cause<unknown>) => "report" | "fatal" | "ignore"
+}
+
+const hooks: Readonly<Record<string, string>> = {
+  StartFrame: "onStart",
+  StartInterruptionFrame: "onInterruption",
+  CancelFrame: "onCancel",
+  EndFrame: "onEnd"
+}
+
+/** The frames that belong to the kernel: handlers observe them, and nothing that a handler does stops them. */
+export const lifecycle: ReadonlySet<string> = new Set([...Object.keys(hooks), "StopTaskFrame", "StopInterruptionFrame"])
+
+/** A processor instance: a port for each direction, and what is told of lifecycle frames. */
+export class Node {
+  readonly down: Port = new Port(this, "downstream")
+  readonly up: Port = new Port(this, "upstream")
+  /** Set-up has succeeded; a processor whose set-up failed lets everything pass. */
+  usable = true
+  /** `EndFrame` has passed: nothing is observed any more. */
+  ended = false
+  /** The last interruption that this processor was told of. */
+  seen = 0
+  private observers: Record<string, Array<UserHandler>> = Object.create(null)
+  private run: UserHandler | undefined = undefined
+  private background: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  private readonly hookPusher: Pusher = new Pusher(this.down)
+  readonly kernel: Kernel
+  readonly name: string
+  readonly definition: Definition | undefined
+
+  constructor(kernel: Kernel, name: string, definition: Definition | undefined) {
+    this.kernel = kernel
+    this.name = name
+    this.definition = definition
+    this.down.handlers["EndFrame"] = this.down.handlers["StopTaskFrame"] = endMark
+  }
+
+  /** Takes in the handlers that the set-up of the processor gave. */
+  equip(behaviour: object): void {
+    const all = behaviour as Record<string, unknown>
+    for (const [tag, hook] of Object.entries(hooks)) {
+      if (typeof all[hook] === "function") (this.observers[tag] ??= []).push(all[hook] as UserHandler)
+    }
+    if (typeof all["run"] === "function") this.run = all["run"] as UserHandler
+    this.equipPort(this.down, all)
+    this.equipPort(this.up, (all["upstream"] ?? {}) as Record<string, unknown>)
+  }
+
+  private equipPort(port: Port, handlers: Record<string, unknown>): void {
+    if (this.definition?.kind === "effect") port.run = port.runEffect
+    for (const [key, value] of Object.entries(handlers)) {
+      if (typeof value !== "function" || key === "run" || Object.values(hooks).includes(key)) continue
+      if (lifecycle.has(key)) (this.observers[key] ??= []).push(value as UserHandler)
+      else if (key === "data" || key === "control" || key === "system") (port.byKind ??= {})[key] = value as UserHandler
+      else port.handlers[key] = value as UserHandler
+    }
+  }
+
+  /** Runs a handler that is no data handler. */
+  handle(handler: UserHandler, frame: Frame.Frame, pusher: Pusher): Work {
+    if (this.definition?.kind !== "effect") return pusher.runSync(handler, frame)
+    return this.watched(Effect.suspend(() => asEffect(handler(frame, pusher.context))))
+  }
+
+  private watched(effect: Effect.Effect<unknown, unknown>): Effect.Effect<void> {
+    return Effect.matchCause(effect, { onSuccess: () => {}, onFailure: (cause) => this.failed(cause) })
+  }
+
+  /** Tells hooks and handlers of a lifecycle frame, which the kernel carries on. */
+  notify(frame: Frame.Frame, pusher: Pusher = this.hookPusher): Work {
+    let work: Work = undefined
+    for (const handler of this.observers[frame._tag] ?? []) {
+      work = work === undefined
+        ? this.handle(handler, frame, pusher)
+        : Effect.flatMap(work, () => this.handle(handler, frame, pusher) ?? Effect.void)
+    }
+    return work
+  }
+
+  /** The end arrives in order: hooks, then silence, then the next processor's turn. */
+  last(frame: Frame.Frame): Work {
+    const pass = (): Work => {
+      if (frame._tag === "EndFrame") this.end()
+      return this.down.emit(frame, this.down.lane, this.down.lane)
+    }
+    let work = this.notify(frame, this.down.pusher)
+    if (frame._tag === "EndFrame" && this.background !== undefined) {
+      const stop = Fiber.interrupt(this.background)
+      work = work === undefined ? stop : Effect.andThen(work, stop)
+    }
+    if (work === undefined) return pass()
+    return Effect.flatMap(work, () => inLane(this.down.lane, pass))
+  }
+
+  private end(): void {
+    this.ended = true
+    this.observers = Object.create(null)
+    for (const port of [this.down, this.up]) {
+      port.handlers = Object.create(null)
+      port.byKind = undefined
+    }
+  }
+
+  /** Starts what the processor does of its own accord, until the end or the scope's close. */
+  startBackground(scope: Scope.Scope): Effect.Effect<void> {
+    const { run } = this
+    if (run === undefined || this.background !== undefined) return Effect.void
+    return this.watched(Effect.suspend(() => asEffect(run(undefined, this.hookPusher.context)))).pipe(
+      Effect.forkIn(scope),
+      Effect.map((fiber) => {
+        this.background = fiber
+      })
+    )
+  }
+
+  /** A handler has failed: the processor's policy says what that means. Interruption is no failure. */
+  failed(cause: Cause.Cause<unknown>): void {
+    if (Cause.hasInterruptsOnly(cause)) return
+    const verdict = this.definition?.onError(cause) ?? "fatal"
+    if (verdict !== "ignore") this.kernel.report(this, cause, verdict === "fatal")
+  }
+
+  /** Takes the frames that do not travel in order with data; `false`: this one does. */
+  special(port: Port, frame: Frame.Frame, from: Lane<any> | undefined): Work | false {
+    if (lifecycle.has(frame._tag)) {
+      if (this.kernel.carries(frame)) return undefined
+      if (frame._tag === "StartInterruptionFrame") return this.kernel.interrupt(frame, this, from)
+      if (frame._tag === "StopInterruptionFrame") return this.kernel.tell(frame, this)
+      if (frame._tag === "StartFrame") this.failed(Cause.fail(new Error("StartFrame belongs to the task, not to processors")))
+      else this.kernel.owner.request(frame)
+      return undefined
+    }
+    if (Frame.kindOf(frame) !== "system") return false
+    this.kernel.sendSystem(port, frame)
+    return undefined
+  }
+}
+
+/** Stands in every table for the handler of the frames that end the task. */
+export const endMark: UserHandler = () => {}

@@ -1,0 +1,547 @@
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Scheduler from "effect/Scheduler"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Frame from "../Frame.ts"
+import type * as Pipeline from "../Pipeline.ts"
+import * as PipelineError from "../PipelineError.ts"
+import type * as PipelineObserver from "../PipelineObserver.ts"
+import type { Failure, Options, Phase, TaskExit } from "../PipelineTask.ts"
+import { type DropReason, Kernel, type Owner, type Tap } from "./kernel.ts"
+import { lifecycle, type Node } from "./node.ts"
+import { Outlet } from "./outlet.ts"
+import { checkCapacity, checkMillis, compile } from "./topology.ts"
+
+type Fails = PipelineError.PipelineError
+
+const millis = (input: Duration.Input | undefined, fallback: number): number =>
+  input === undefined ? fallback : Duration.toMillis(input)
+
+const fail = (reason: PipelineError.PipelineError["reason"]): Fails => new PipelineError.PipelineError({ reason })
+
+const checkOptions = (options: Options): Effect.Effect<void, Fails> =>
+  Effect.gen(function*() {
+    yield* checkCapacity("capacity", options.capacity ?? 1)
+    yield* checkCapacity("outputCapacity", options.outputCapacity ?? 1)
+    for (const field of ["startTimeout", "drainTimeout", "cancelTimeout"] as const) {
+      yield* checkMillis(field, options[field] === undefined ? undefined : millis(options[field], 1))
+    }
+    yield* checkMillis("idle.timeout", options.idle === undefined ? undefined : millis(options.idle.timeout, 1))
+    yield* checkMillis("heartbeat.interval", options.heartbeat === undefined ? undefined : millis(options.heartbeat.interval, 1))
+  })
+
+/** One task: its phase, its two outlets, and the fibers that watch over it. */
+export class Task implements Owner {
+  readonly name: string
+  readonly kernel: Kernel
+  phase: Phase = "Created"
+  readonly output: Outlet
+  readonly upstream: Outlet
+  readonly drops: Record<DropReason, number> = { full: 0, interrupted: 0, cancelled: 0, ended: 0 }
+  private readonly options: Options
+  private readonly services: Context.Context<never>
+  private readonly clock: Clock.Clock
+  /** Of the processors; outlives the task when it is stopped and taken over. */
+  private readonly instance: Scope.Closeable
+  private readonly fresh: boolean
+  /** No frame may be queued any more. */
+  private closing = false
+  private cancelling = false
+  private startTold = false
+  private takenOver = false
+  private starting: Fiber.Fiber<unknown, unknown> | undefined = undefined
+  private readonly started = Deferred.makeUnsafe<void, Fails>()
+  private readonly exit = Deferred.makeUnsafe<TaskExit, Fails>()
+  private readonly fibers = new Set<Fiber.Fiber<unknown, unknown>>()
+  /** Those that only wait for time to pass. */
+  private readonly watchers = new Set<Fiber.Fiber<unknown, unknown>>()
+  /** Something hung when the task was cancelled: it is left behind. */
+  private abandoned = false
+  private readonly observers = new Map<PipelineObserver.PipelineObserver, Queue.Queue<PipelineObserver.Event, Cause.Done>>()
+  private readonly listeners = new Set<Queue.Queue<Failure<any>, Cause.Done>>()
+  private lastActivity = 0
+  private lastHeartbeat = 0
+  private heartbeats = 0
+
+  private constructor(
+    kernel: Kernel,
+    options: Options,
+    services: Context.Context<never>,
+    instance: Scope.Closeable,
+    fresh: boolean
+  ) {
+    this.name = options.name ?? "task"
+    this.kernel = kernel
+    this.options = options
+    this.services = services
+    this.instance = instance
+    this.fresh = fresh
+    this.clock = Context.get(services, Clock.Clock)
+    this.output = new Outlet(options.outputCapacity ?? 1024, (frame) => this.left(frame))
+    this.upstream = new Outlet(options.outputCapacity ?? 1024)
+  }
+
+  static readonly make = Effect.fnUntraced(function*(pipeline: Pipeline.Element, options: Options) {
+    yield* checkOptions(options)
+    const { definitions, services } = yield* compile(pipeline)
+    const instance = yield* Scope.make()
+    const context = Context.add(services, Scope.Scope, instance)
+    const kernel = new Kernel({
+      definitions,
+      services: context,
+      scheduler: Context.get(context, Scheduler.Scheduler),
+      capacity: options.capacity ?? 1024
+    })
+    return yield* Task.own(new Task(kernel, options, context, instance, true))
+  })
+
+  static readonly takeOver = Effect.fnUntraced(function*(stopped: Task, options: Options) {
+    yield* checkOptions(options)
+    const { exit } = stopped
+    const ended = Deferred.isDoneUnsafe(exit) ? yield* Effect.exit(Deferred.await(exit)) : undefined
+    if (stopped.takenOver || ended === undefined || Exit.isFailure(ended) || ended.value._tag !== "Stopped") {
+      const found = stopped.takenOver ? "one that was taken over already" : `one in phase ${stopped.phase}`
+      return yield* fail(new PipelineError.InvalidPipeline({ field: "task", found, expected: "a stopped task" }))
+    }
+    stopped.takenOver = true
+    return yield* Task.own(new Task(stopped.kernel, options, stopped.services, stopped.instance, false))
+  })
+
+  private static readonly own = Effect.fnUntraced(function*(task: Task) {
+    task.kernel.owner = task
+    task.kernel.allowInterruptions = task.options.allowInterruptions ?? true
+    task.retap()
+    yield* Effect.addFinalizer(() => task.dispose)
+    for (const observer of task.options.observers ?? []) yield* task.observe(observer)
+    return task
+  })
+
+  // ---------------------------------------------------------------------------------------------- life
+
+  /** Forks in the task, on the caller's stack. */
+  private fork(effect: Effect.Effect<unknown, unknown, Scope.Scope>, into = this.fibers): Fiber.Fiber<unknown, unknown> {
+    const fiber = Effect.runForkWith(this.services as Context.Context<Scope.Scope>)(effect)
+    into.add(fiber)
+    fiber.addObserver(() => into.delete(fiber))
+    return fiber
+  }
+
+  private trigger(): void {
+    if (this.phase !== "Created") return
+    this.phase = "Starting"
+    this.starting = this.fork(Effect.matchCauseEffect(this.begin, {
+      onSuccess: () => Effect.void,
+      onFailure: (cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : this.stop(undefined, Cause.squash(cause) as Fails)
+    }))
+    this.deadline("start", millis(this.options.startTimeout, 20_000), "StartTimeout", () => this.phase === "Starting")
+  }
+
+  private deadline(
+    phase: "start" | "drain",
+    milliseconds: number,
+    event: "StartTimeout" | "DrainTimeout",
+    late: () => boolean
+  ): void {
+    if (!late() || milliseconds === Infinity) return
+    this.fork(Effect.flatMap(Effect.sleep(milliseconds), () => {
+      if (!late()) return Effect.void
+      const error = fail(new PipelineError.DeadlineExceeded({ phase, milliseconds }))
+      this.tell(event, error.message)
+      this.fork(this.stop(undefined, error))
+      return Effect.void
+    }), this.watchers)
+  }
+
+  /** Set-up of all processors at once, then `StartFrame` through them in order, then everything flows. */
+  private readonly begin = Effect.gen({ self: this }, function*() {
+    const { kernel, options } = this
+    const failed: Array<{ readonly node: Node; readonly cause: Cause.Cause<unknown> }> = []
+    if (this.fresh) {
+      yield* Effect.forEach(kernel.nodes, (node) =>
+        Effect.matchCause(node.definition!.behaviour, {
+          onSuccess: (behaviour) => node.equip(behaviour),
+          onFailure: (cause) => {
+            node.usable = false
+            failed.push({ node, cause })
+          }
+        }), { concurrency: "unbounded", discard: true })
+    }
+    const first = failed[0]
+    if (first !== undefined && (options.onSetupFailure ?? "cancel") === "cancel") {
+      for (const { node, cause } of failed) kernel.report(node, cause, false)
+      return yield* fail(new PipelineError.SetupFailed({ processor: first.node.name, cause: Cause.squash(first.cause) }))
+    }
+    const frame = Frame.StartFrame.make({
+      allowInterruptions: options.allowInterruptions ?? true,
+      enableMetrics: options.enableMetrics ?? false,
+      enableUsageMetrics: options.enableUsageMetrics ?? false,
+      reportOnlyInitialTtfb: options.reportOnlyInitialTtfb ?? false,
+      ...(options.audioInSampleRate === undefined ? {} : { audioInSampleRate: options.audioInSampleRate }),
+      ...(options.audioOutSampleRate === undefined ? {} : { audioOutSampleRate: options.audioOutSampleRate }),
+      ...(options.startMetadata === undefined ? {} : { metadata: options.startMetadata })
+    })
+    this.startTold = true
+    yield* kernel.notifyAll(frame)
+    yield* Effect.forEach(kernel.nodes, (node) => node.startBackground(this.instance), { discard: true })
+    this.output.offer(frame, true)
+    this.phase = this.closing ? "Draining" : "Running"
+    this.lastActivity = this.lastHeartbeat = this.clock.currentTimeMillisUnsafe()
+    this.tell("Started", `${this.name} started`)
+    kernel.release()
+    for (const { node, cause } of failed) kernel.report(node, cause, false)
+    if (failed.length > 0 && options.onSetupFailure === "end") this.queueEnd(Frame.EndFrame.make({}))
+    this.watchDrain()
+    if (options.idle !== undefined) this.fork(this.watchIdle(options.idle), this.watchers)
+    if (options.heartbeat !== undefined) {
+      this.fork(this.beat(options.heartbeat), this.watchers)
+      this.fork(this.watchHeartbeat(options.heartbeat), this.watchers)
+    }
+    yield* Deferred.succeed(this.started, undefined)
+  })
+
+  readonly start: Effect.Effect<void, Fails> = Effect.suspend(() => {
+    this.trigger()
+    return Effect.raceFirst(Deferred.await(this.started), Effect.asVoid(Deferred.await(this.exit)))
+  })
+
+  readonly await: Effect.Effect<TaskExit, Fails> = Effect.suspend(() => Deferred.await(this.exit))
+
+  readonly run: Effect.Effect<TaskExit, Fails> = Effect.suspend(() => {
+    this.trigger()
+    return Effect.onInterrupt(this.await, () => this.cancel("run was interrupted"))
+  })
+
+  /** Subscribes, then starts: the first reader misses nothing. */
+  readonly outputStream: Stream.Stream<Frame.Frame, Fails> = Stream.unwrap(
+    Effect.suspend(() =>
+      Effect.map(this.output.subscribe, (stream) => {
+        this.trigger()
+        return Stream.concat(stream, Stream.drain(Stream.fromEffect(this.await)))
+      })
+    )
+  )
+
+  /** A frame has left at the downstream end. */
+  private left(frame: Frame.Frame): boolean {
+    if (frame._tag === "HeartbeatFrame") {
+      this.lastHeartbeat = this.clock.currentTimeMillisUnsafe()
+      this.heartbeats--
+      return false
+    }
+    if (frame._tag === "EndFrame") this.fork(this.finished(frame as Frame.EndFrame))
+    if (frame._tag === "StopTaskFrame") {
+      this.kernel.hold()
+      this.fork(Effect.andThen(Effect.yieldNow, Effect.sync(() =>
+        this.done(Exit.succeed({ _tag: "Stopped", frame: frame as Frame.StopTaskFrame }))
+      )))
+    }
+    return true
+  }
+
+  private finished(frame: Frame.EndFrame): Effect.Effect<void> {
+    return this.kernel.close.pipe(
+      Effect.andThen(Scope.close(this.instance, Exit.void)),
+      Effect.exit,
+      Effect.map(() => this.cancelling ? undefined : this.done(Exit.succeed({ _tag: "Ended", frame })))
+    )
+  }
+
+  private done(exit: Exit.Exit<TaskExit, Fails>): void {
+    if (this.phase === "Done") return
+    this.phase = "Done"
+    this.closing = true
+    if (Exit.isSuccess(exit)) this.tell(exit.value._tag, `${this.name}: ${exit.value.frame.name}`)
+    else this.tell("Failed", `${this.name}: ${Cause.pretty(exit.cause)}`)
+    this.output.end()
+    this.upstream.end()
+    for (const queue of this.listeners) Queue.endUnsafe(queue)
+    for (const queue of this.observers.values()) Queue.endUnsafe(queue)
+    for (const fiber of [...this.watchers]) fiber.interruptUnsafe()
+    Deferred.doneUnsafe(this.exit, exit)
+  }
+
+  /** Cancel pre-empts everything, and returns by its deadline even when something cannot be stopped. */
+  private stop(frame: Frame.CancelFrame = Frame.CancelFrame.make({}), error?: Fails): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (!this.cancelling && this.phase !== "Done") {
+        this.cancelling = this.closing = true
+        this.phase = "Cancelling"
+        const work = this.fork(Effect.gen({ self: this }, function*() {
+          yield* this.kernel.close
+          if (this.starting !== undefined) yield* Fiber.interrupt(this.starting)
+          if (this.startTold) yield* this.kernel.notifyAll(frame)
+          yield* Scope.close(this.instance, Exit.void)
+        }))
+        const limit = millis(this.options.cancelTimeout, 20_000)
+        this.fork(Effect.gen({ self: this }, function*() {
+          const ended = yield* Effect.timeoutOption(Fiber.await(work), limit)
+          if (Option.isNone(ended)) {
+            this.tell("CancelTimeout", fail(new PipelineError.DeadlineExceeded({ phase: "cancel", milliseconds: limit })).message)
+            this.abandoned = true
+            this.fibers.delete(work)
+            work.interruptUnsafe()
+          }
+          this.output.offer(frame, true)
+          this.done(error === undefined ? Exit.succeed({ _tag: "Cancelled", frame }) : Exit.fail(error))
+        }))
+      }
+      return Effect.asVoid(Effect.exit(this.await))
+    })
+  }
+
+  cancel(reason?: string): Effect.Effect<void> {
+    return Effect.suspend(() => this.stop(Frame.CancelFrame.make(reason === undefined ? {} : { reason })))
+  }
+
+  /** The scope closes: a cancel, and then nothing of this task is left. */
+  private readonly dispose: Effect.Effect<void> = Effect.suspend(() => this.cancel("the task's scope closed")).pipe(
+    Effect.andThen(Effect.suspend(() => {
+      if (this.takenOver || this.abandoned) return Effect.void
+      const close = Effect.andThen(this.kernel.close, Scope.close(this.instance, Exit.void))
+      return Effect.timeoutOption(Effect.interruptible(close), millis(this.options.cancelTimeout, 20_000))
+    })),
+    Effect.andThen(Effect.suspend(() => Fiber.interruptAll([...this.fibers, ...this.watchers])))
+  )
+
+  // ---------------------------------------------------------------------------------------------- frames
+
+  private queueEnd(frame: Frame.Frame): void {
+    if (this.closing) return
+    this.closing = true
+    if (this.phase === "Running") this.phase = "Draining"
+    this.kernel.queueEnd(frame)
+    this.watchDrain()
+  }
+
+  private watchDrain(): void {
+    this.deadline("drain", millis(this.options.drainTimeout, Infinity), "DrainTimeout", () => this.phase === "Draining")
+  }
+
+  private ended(frame: Frame.Frame): Effect.Effect<never, Fails> {
+    return Effect.fail(fail(new PipelineError.TaskEnded({ task: this.name, frame: frame.name })))
+  }
+
+  /** Queues a frame; what is left to wait for, if anything. */
+  private queue(frame: Frame.Frame, direction: Frame.Direction): Effect.Effect<void, Fails> | undefined {
+    if (lifecycle.has(frame._tag)) return this.command(frame, direction)
+    if (this.closing) return this.ended(frame)
+    return this.kernel.queue(frame, direction)
+  }
+
+  private command(frame: Frame.Frame, direction: Frame.Direction): Effect.Effect<void, Fails> | undefined {
+    switch (frame._tag) {
+      case "CancelFrame":
+        return this.stop(frame as Frame.CancelFrame)
+      case "EndFrame":
+      case "StopTaskFrame":
+        return this.closing ? this.ended(frame) : void this.queueEnd(frame)
+      case "StartInterruptionFrame":
+      case "StopInterruptionFrame": {
+        if (this.phase === "Cancelling" || this.phase === "Done") return this.ended(frame)
+        const origin = direction === "upstream" ? this.kernel.bottom : undefined
+        const work = frame._tag === "StartInterruptionFrame"
+          ? this.kernel.interrupt(frame, origin, undefined)
+          : this.kernel.tell(frame, origin)
+        return work === undefined || this.phase === "Created" ? undefined : Effect.asVoid(work)
+      }
+      default:
+        return Effect.fail(fail(
+          new PipelineError.InvalidPipeline({ field: "frame", found: frame.name, expected: "a frame that is not the task's own" })
+        ))
+    }
+  }
+
+  queueFrame(frame: Frame.Frame, direction: Frame.Direction): Effect.Effect<void, Fails> {
+    return Effect.suspend(() => this.queue(frame, direction) ?? Effect.void)
+  }
+
+  queueFrames(
+    frames: Iterable<Frame.Frame> | Stream.Stream<Frame.Frame, unknown, unknown>,
+    direction: Frame.Direction
+  ): Effect.Effect<void, unknown, unknown> {
+    return Stream.isStream(frames)
+      ? Stream.runForEachArray(frames, (chunk) => this.queueAll(chunk, direction))
+      : this.queueAll(frames, direction)
+  }
+
+  private queueAll(frames: Iterable<Frame.Frame>, direction: Frame.Direction): Effect.Effect<void, Fails> {
+    return Effect.suspend(() => {
+      const iterator = frames[Symbol.iterator]()
+      let work: Effect.Effect<void, Fails> | undefined
+      const advance = (): boolean => {
+        for (let next = iterator.next(); next.done !== true; next = iterator.next()) {
+          work = this.queue(next.value, direction)
+          if (work !== undefined) return true
+        }
+        return false
+      }
+      return Effect.whileLoop({ while: advance, body: () => work!, step: () => {} })
+    })
+  }
+
+  readonly interrupt: Effect.Effect<void, Fails> = Effect.suspend(() =>
+    this.queueFrame(Frame.StartInterruptionFrame.make({}), "downstream")
+  )
+  readonly stopWhenDone: Effect.Effect<void, Fails> = Effect.suspend(() =>
+    this.queueFrame(Frame.EndFrame.make({}), "downstream")
+  )
+  readonly stopTask: Effect.Effect<void, Fails> = Effect.suspend(() =>
+    this.queueFrame(Frame.StopTaskFrame.make({}), "downstream")
+  )
+
+  // ---------------------------------------------------------------------------------------------- what the kernel tells
+
+  request(frame: Frame.Frame): void {
+    const work = this.command(frame, "downstream")
+    if (work !== undefined) this.fork(work)
+  }
+
+  cutStreams(): void {
+    this.output.cut()
+    this.upstream.cut()
+  }
+
+  dropped(processor: string, frame: Frame.Frame, reason: DropReason): void {
+    this.drops[reason]++
+    if (this.observers.size > 0) this.publish({ _tag: "Drop", frame, processor, reason, at: this.now() })
+    if (reason === "ended") {
+      this.fork(Effect.logWarning(`${processor} pushed ${Frame.format(frame)} after the end: dropped`))
+    }
+  }
+
+  failed(frame: Frame.ErrorFrame, cause: Cause.Cause<unknown>): void {
+    const failure: Failure<any> = { processor: frame.processor ?? this.name, fatal: frame.fatal, cause }
+    for (const queue of this.listeners) Queue.offerUnsafe(queue, failure)
+    this.fork(Effect.logWarning(Frame.format(frame), cause))
+    if (!frame.fatal) return
+    const error = fail(new PipelineError.ProcessorFailed({ processor: failure.processor, cause: frame.error }))
+    this.fork(this.stop(Frame.CancelFrame.make({ reason: error.message }), error))
+  }
+
+  readonly failures: Stream.Stream<Failure<any>> = Stream.unwrap(Effect.gen({ self: this }, function*() {
+    const queue = yield* Queue.unbounded<Failure<any>, Cause.Done>()
+    if (this.phase === "Done") return Stream.empty
+    yield* Effect.acquireRelease(Effect.sync(() => this.listeners.add(queue)), () => Effect.sync(() => this.listeners.delete(queue)))
+    return Stream.fromQueue(queue)
+  }))
+
+  // ---------------------------------------------------------------------------------------------- watching
+
+  private now(): number {
+    return this.clock.currentTimeMillisUnsafe()
+  }
+
+  private retap(): void {
+    const { observers, options } = this
+    const counts = options.idle?.frames === undefined
+      ? (frame: Frame.Frame) => frame._tag !== "HeartbeatFrame"
+      : (frame: Frame.Frame) => options.idle!.frames!.includes(frame._tag)
+    const tap: Tap = {
+      pushed: (port, frame) => {
+        if (options.idle !== undefined && counts(frame)) this.lastActivity = this.now()
+        if (observers.size === 0) return
+        const to = port.next?.node.name ?? this.name
+        this.publish({ _tag: "Push", frame, direction: port.direction, from: port.node.name, to, at: this.now() })
+      },
+      arrived: () => {}
+    }
+    this.kernel.tap = observers.size > 0 || options.idle !== undefined ? tap : undefined
+  }
+
+  private publish(event: PipelineObserver.Event): void {
+    for (const queue of this.observers.values()) Queue.offerUnsafe(queue, event)
+  }
+
+  private tell(event: PipelineObserver.TaskEvent["event"], message: string): void {
+    this.publish({ _tag: "Task", event, message, at: this.now() })
+    if (event.endsWith("Timeout")) this.fork(Effect.logWarning(message))
+  }
+
+  observe(observer: PipelineObserver.PipelineObserver): Effect.Effect<Effect.Effect<void>> {
+    return Effect.sync(() => {
+      const queue = Effect.runSync(
+        Queue.make<PipelineObserver.Event, Cause.Done>({ capacity: observer.capacity ?? 4096, strategy: "sliding" })
+      )
+      const detach = () => {
+        this.observers.delete(observer)
+        this.retap()
+      }
+      this.observers.set(observer, queue)
+      this.retap()
+      if (this.phase === "Done") Queue.endUnsafe(queue)
+      const fiber = this.fork(Stream.runForEach(Stream.fromQueue(queue), observer.observe).pipe(
+        Effect.catchCause((cause) =>
+          Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning(`observer ${observer.name} failed: detached`, cause)
+        ),
+        Effect.ensuring(Effect.sync(detach))
+      ))
+      return Effect.suspend(() => {
+        detach()
+        return Fiber.interrupt(fiber)
+      })
+    })
+  }
+
+  private watchIdle(idle: NonNullable<Options["idle"]>): Effect.Effect<void> {
+    const timeout = millis(idle.timeout, 0)
+    return Effect.gen({ self: this }, function*() {
+      while (this.phase !== "Done") {
+        const left = this.lastActivity + timeout - this.now()
+        if (left > 0) {
+          yield* Effect.sleep(left)
+          continue
+        }
+        this.tell("IdleTimeout", `${this.name}: nothing has moved for ${timeout} ms`)
+        this.lastActivity = this.now()
+        yield* this.supervised(idle.onIdle)
+        if (idle.cancel === false) continue
+        this.fork(this.cancel(`idle for ${timeout} ms`))
+        return
+      }
+    })
+  }
+
+  private supervised(effect: Effect.Effect<unknown> | undefined): Effect.Effect<void> {
+    return effect === undefined
+      ? Effect.void
+      : Effect.catchCause(Effect.asVoid(effect), (cause) => Effect.logWarning(`${this.name}: a callback failed`, cause))
+  }
+
+  private beat(options: NonNullable<Options["heartbeat"]>): Effect.Effect<void> {
+    return Effect.gen({ self: this }, function*() {
+      for (;;) {
+        yield* Effect.sleep(options.interval)
+        if (this.closing) return
+        // A pipeline that stands still is not given more to do.
+        if (this.heartbeats >= 16) continue
+        this.heartbeats++
+        this.kernel.queue(Frame.HeartbeatFrame.make({ at: this.now() }), "downstream")
+      }
+    })
+  }
+
+  private watchHeartbeat(options: NonNullable<Options["heartbeat"]>): Effect.Effect<void> {
+    const timeout = options.timeout === undefined ? 10 * millis(options.interval, 0) : millis(options.timeout, 0)
+    return Effect.gen({ self: this }, function*() {
+      while (!this.closing) {
+        const left = this.lastHeartbeat + timeout - this.now()
+        if (left > 0) {
+          yield* Effect.sleep(left)
+          continue
+        }
+        this.lastHeartbeat = this.now()
+        this.tell("HeartbeatTimeout", `${this.name}: no heartbeat for more than ${timeout / 1000} seconds`)
+        yield* this.supervised(options.onTimeout)
+      }
+    })
+  }
+}

@@ -1,0 +1,2 @@
+/** Node transports, audio and observability for `@apipeline/core`. */
+export {}
