@@ -29,6 +29,7 @@ const install = () => {
   const seconds = () => `${Math.round((Date.now() - start) / 1000)} s`
   console.log("Installing dependencies with `npm ci` (first run, or package files changed) ...")
   const progress = setInterval(() => console.log(`  still installing, ${seconds()}`), 5000)
+  process.on("SIGINT", () => {}) // npm gets it too, and goes on for some seconds: leave only after it
   // loglevel error: on the older system Node, engine warnings are expected and harmless
   spawn("npm ci --include=dev --no-audit --no-fund --loglevel=error", {
     shell: true,

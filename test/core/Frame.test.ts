@@ -3,8 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual, strictEqual, throws } from "@effect/vitest/utils"
 import { Arbitrary, Cause, Effect, Formatter, Logger, Schema } from "effect"
 import { execFile } from "node:child_process"
-import { promisify } from "node:util"
-import { inspect } from "node:util"
+import { inspect, promisify } from "node:util"
 
 class Ping extends Frame.App<Ping>()("Ping", {
   n: Schema.Finite,
@@ -106,7 +105,7 @@ describe("make", () => {
 
   it("fills in defaults", () => {
     const { _tag, id, ...start } = Frame.StartFrame.make({ enableMetrics: true })
-    deepStrictEqual(start, {
+    deepStrictEqual<object>(start, {
       pts: undefined,
       metadata: undefined,
       allowInterruptions: false,
@@ -153,9 +152,9 @@ describe("classes", () => {
     }
     deepStrictEqual(tagsOf(builtIns.filter(Frame.isUninterruptible)), ["StopTaskFrame", "EndFrame"])
     for (const tag of Object.keys(samples) as Array<Frame.Tag>) {
-      const Class = Frame[tag]
+      const Class: Frame.AnyClass = Reflect.get(Frame, tag)
       const frame = samples[tag]
-      assert.instanceOf(frame, Class)
+      strictEqual<unknown>(frame.constructor, Class)
       strictEqual(Class.tag, tag)
       strictEqual(frame._tag, tag)
       strictEqual(Class.kind, frame.kind)
@@ -196,11 +195,11 @@ describe("App", () => {
       [define("TextFrame"), "Frame: tag: found \"TextFrame\", expected a tag that no built-in frame has"],
       [
         define("onStart"),
-        "Frame: tag: found \"onStart\", expected neither \"upstream\" nor \"on\" and a capital, which name the hooks of a processor"
+        "Frame: tag: found \"onStart\", expected a tag that names no hook of a processor (\"upstream\", \"onStart\")"
       ],
       [
         define("upstream"),
-        "Frame: tag: found \"upstream\", expected neither \"upstream\" nor \"on\" and a capital, which name the hooks of a processor"
+        "Frame: tag: found \"upstream\", expected a tag that names no hook of a processor (\"upstream\", \"onStart\")"
       ],
       [
         define("Ok", {}, { kind: "urgent" }),
@@ -248,9 +247,9 @@ describe("schema", () => {
       const text = Frame.format(frame)
       assert(text.startsWith(frame.name))
       assert(!/[\n\r\u2028]/.test(text), text)
-      assert(text.length < 1000, text)
+      assert(text.length <= frame.name.length + 403, text)
       JSON.stringify(frame)
-    }), { arbitrary: { runs: 500 } })
+    }), { arbitrary: { runs: 1000 } })
 
   it("encodes to a plain struct, without keys that have no value", () => {
     const encode = Schema.encodeSync(all)
@@ -293,7 +292,14 @@ describe("schema", () => {
   })
 
   it("decodes instances with the encoded id, which new frames do not take", () => {
-    const back = Schema.decodeUnknownSync(Json)("{\"_tag\":\"Ping\",\"id\":7,\"n\":2,\"at\":\"1970-01-01T00:00:00.000Z\",\"either\":null,\"bytes\":\"\"}")
+    const back = Schema.decodeUnknownSync(all)({
+      _tag: "Ping",
+      id: 7,
+      n: 2,
+      at: new Date(0),
+      either: undefined,
+      bytes: new Uint8Array()
+    })
     assert(Ping.is(back) && back.double === 4 && back.name === "Ping#7")
     assert(Alarm.make().id > 7)
   })
@@ -309,9 +315,10 @@ describe("schema", () => {
     const decode = Schema.decodeUnknownSync(Schema.toCodecJson(all))
     for (const good of [audio, image, text, start, metrics(ttfb), metrics(usage)]) decode(good)
 
+    const odd = "Expected a length that is a multiple of 2 (numChannels x sampleWidth), got 3 bytes"
     const cases: ReadonlyArray<readonly [input: object, field: string, message: string]> = [
-      [{ ...audio, sampleWidth: 2 }, "audio", "Expected a length that is a multiple of 2 (numChannels x sampleWidth), got 3 bytes"],
-      [{ ...audio, numChannels: 2, sampleWidth: 1 }, "audio", "Expected a length that is a multiple of 2 (numChannels x sampleWidth), got 3 bytes"],
+      [{ ...audio, sampleWidth: 2 }, "audio", odd],
+      [{ ...audio, numChannels: 2, sampleWidth: 1 }, "audio", odd],
       [{ ...audio, sampleRate: 0 }, "sampleRate", "Expected a value greater than 0, got 0"],
       [{ ...audio, sampleRate: 0.5 }, "sampleRate", "Expected an integer, got 0.5"],
       [{ ...audio, sampleRate: "NaN" }, "sampleRate", "Expected number"],
@@ -338,8 +345,8 @@ describe("schema", () => {
     assert.include(failure(Schema.toCodecJson(all), { ...audio, audio: "***" }), "[\"audio\"]")
 
     const encode = Schema.encodeResult(Schema.toCodecJson(all))
-    const odd = encode(Frame.AudioRawFrame.make({ audio: new Uint8Array(3), sampleRate: 8000, numChannels: 1 }))
-    assert(odd._tag === "Failure" && odd.failure.message.includes("got 3 bytes"))
+    const uneven = encode(Frame.AudioRawFrame.make({ audio: new Uint8Array(3), sampleRate: 8000, numChannels: 1 }))
+    assert(uneven._tag === "Failure" && uneven.failure.message.startsWith(odd))
     const pts = encode(Frame.TextFrame.make({ text: "", pts: Number.NaN }))
     assert(pts._tag === "Failure" && pts.failure.message.includes("[\"pts\"]"))
     const look = encode({ ...samples.TextFrame } as Frame.TextFrame)
@@ -377,7 +384,7 @@ describe("schema", () => {
 })
 
 describe("format", () => {
-  const lone = `${"a".repeat(79)}😀b`
+  const pair = `${"a".repeat(79)}😀b`
 
   const cases: ReadonlyArray<readonly [Frame.Frame, string]> = [
     [samples.TextFrame, "(\"Hello\")"],
@@ -385,7 +392,7 @@ describe("format", () => {
     [Frame.TextFrame.make({ text: "" }), "(\"\")"],
     [Frame.TextFrame.make({ text: "x".repeat(80) }), `("${"x".repeat(80)}")`],
     [Frame.TextFrame.make({ text: "x".repeat(5000) }), `("${"x".repeat(80)}…" 5000 chars)`],
-    [Frame.TextFrame.make({ text: lone }), `("${"a".repeat(79)}…" 82 chars)`],
+    [Frame.TextFrame.make({ text: pair }), `("${"a".repeat(79)}…" 82 chars)`],
     [samples.AudioRawFrame, "(640 B, 16 kHz, mono, 20 ms)"],
     [
       Frame.AudioRawFrame.make({ audio: new Uint8Array(264_600), sampleRate: 44_100, numChannels: 2, sampleWidth: 3 }),
@@ -425,11 +432,14 @@ describe("format", () => {
     class Deep extends Frame.App<Deep>()("Deep", { value: Schema.Unknown }) {}
     const shown = (value: unknown) => afterName(Deep.make({ value }))
     strictEqual(shown({ a: [1, 2, 3, 4, 5, 6, 7] }), "(value: {a: [1, 2, 3, 4, 5, … 2 more]})")
-    strictEqual(shown({ a: { b: { c: { d: 1 } }, x: [[[[1]]]] } }), "(value: {a: {b: {c: {…}}, x: [[[…]]]}})")
+    strictEqual(shown({ a: { b: { c: { d: 1 } }, x: [[[1]]] } }), "(value: {a: {b: {c: {…}}, x: [[…]]}})")
     strictEqual(shown([new Uint8Array(9), new ArrayBuffer(8), new Float32Array(2)]), "(value: [9 B, 8 B, 8 B])")
     strictEqual(shown(new Map([["k", "v".repeat(200)]])).length, "(value: )".length + 81)
     strictEqual(shown({ toString: 1 }), "(value: {toString: 1})")
     strictEqual(shown(10n), "(value: 10n)")
+    strictEqual(shown({ "a\n\u2028\u001b[31m": 1 }), "(value: {a [31m: 1})")
+    const wide = { a: "x".repeat(100), b: "x".repeat(100), c: "x".repeat(100), d: "x".repeat(100), e: "😀".repeat(99) }
+    strictEqual(shown(wide).length, 403)
     const loop: Record<string, unknown> = {}
     loop.loop = loop
     strictEqual(shown(loop), "(value: {loop: {loop: {loop: {…}}}})")
@@ -444,18 +454,17 @@ describe("format", () => {
       strictEqual(inspect(frame), expected)
       strictEqual(inspect({ frame }), `{ frame: ${expected} }`)
       strictEqual(Formatter.format(frame), expected)
-      deepStrictEqual(
-        JSON.parse(JSON.stringify(Frame.copy(frame, { metadata: { raw: [new Uint8Array(3)], why: new Error("e") } }))),
-        {
-          _tag: "AudioRawFrame",
-          id: frame.id + JSON.parse(JSON.stringify(Frame.copy(frame))).id * 0 + (Alarm.make().id - 2 - frame.id),
-          metadata: { raw: ["3 B"], why: "e" },
-          audio: "640 B",
-          sampleRate: 16000,
-          numChannels: 1,
-          sampleWidth: 2
-        }
+      const { id, ...logged } = JSON.parse(
+        JSON.stringify(Frame.copy(frame, { metadata: { raw: [new Uint8Array(3)], why: new Error("e") } }))
       )
+      deepStrictEqual(logged, {
+        _tag: "AudioRawFrame",
+        metadata: { raw: ["3 B"], why: "e" },
+        audio: "640 B",
+        sampleRate: 16000,
+        numChannels: 1,
+        sampleWidth: 2
+      })
       const lines: Array<string> = []
       const logger = Logger.map(Logger.formatSimple, (line) => {
         lines.push(line)
@@ -552,7 +561,7 @@ describe("copy", () => {
     const frame = Frame.TextFrame.make({ text: "hi", pts: 20 })
     const copy = Frame.copy(frame, { text: "ho" })
     deepStrictEqual([copy.text, copy.pts, frame.text], ["ho", 20, "hi"])
-    deepStrictEqual([frame].map(Frame.copy<Frame.TextFrame>({ pts: undefined })).map(({ pts, text }) => [text, pts]), [
+    deepStrictEqual([frame].map(Frame.copy({ pts: undefined })).map(({ pts, text }) => [text, pts]), [
       ["hi", undefined]
     ])
   })

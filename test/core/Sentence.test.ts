@@ -1,6 +1,6 @@
+import * as Sentence from "@apipeline/core/Sentence"
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Schema } from "effect"
-import * as Sentence from "@apipeline/core/Sentence"
 
 /** One chunk per UTF-16 unit: also cuts surrogate pairs. */
 const unitByUnit = (text: string, options?: Sentence.Options): ReadonlyArray<string> => {
@@ -258,6 +258,8 @@ describe("Splitter", () => {
     "Это т. е. Москва и т. д. и т. п. А. С. Пушкин, проф. Иванов, ул. Ленина, г. Москва, им. Кирова, см. Рис.",
     "قال د. أحمد و أ. محمد إلخ. نعم",
     "डॉ. शर्मा और प्रो. वर्मा",
+    "ขอบคุณครับ 5 (ครับ) ๆ",
+    "３．１４です、Dr．スミスは",
     "เวลา 10.00 น. วันที่ 5 ม.ค. พ.ศ. 2567 ดร. สมชาย",
     // decimals, times, dates, ordinals, lists
     "Pi is 3.14159, e is 2.718 and v2.0.1 is out.",
@@ -278,6 +280,7 @@ describe("Splitter", () => {
     "「え？」と言った",
     // tags, entities
     "Say <emotion value=\"Happy! Very. So? Yes\"/> and <a title='你好。世界' href=\"x\">it</a> now",
+    "<b>Stop!</b> he said",
     "Salt &amp; Pepper &#39; X",
     // a number or a mark alone is not a sentence
     "... Hello",
@@ -298,7 +301,7 @@ describe("Splitter", () => {
     ["Это я. Ты где?", ["Это я.", " Ты где?"]],
     ["It is 20°C. R&D. Yes", ["It is 20°C.", " R&D.", " Yes"]],
     ["À l'est. Vas-y. Bien", ["À l'est.", " Vas-y.", " Bien"]],
-    ["See https://a.b/c?d=e. Mail f@g.h! Bye", ["See https://a.b/c?d=e.", " Mail f@g.h!", " Bye"]],
+    ["See https://a.b/c?d=e. Mail f@g.h. 对!对", ["See https://a.b/c?d=e.", " Mail f@g.h.", " 对!", "对"]],
     ["The U.S.A.. It was fun", ["The U.S.A..", " It was fun"]],
     ["Well...\nI see…\nOk", ["Well...", "\nI see…", "\nOk"]],
     ["What?! Что?.. Я.", ["What?!", " Что?..", " Я."]],
@@ -309,6 +312,14 @@ describe("Splitter", () => {
     ["« Oui. » »Ja!« »So?« ( Yes! ) ) ok", ["« Oui. »", " »Ja!«", " »So?«", " ( Yes! ) ) ok"]],
     ["对。\"好。\"对", ["对。", "\"好。\"", "对"]],
     ["**Bold.** *It?* **你好。**世界。**再见**", ["**Bold.**", " *It?*", " **你好。**", "世界。", "**再见**"]],
+    ["你好。<", ["你好。", "<"]],
+    ["Hi.</b", ["Hi.</b"]],
+    ["对!。好", ["对!。", "好"]],
+    ["\"对\n\n对。\"好", ["\"对", "\n\n对。", "\"好"]],
+    ["Hi! (!) Yes", ["Hi!", " (!) Yes"]],
+    ["One!\n) Two", ["One!", "\n) Two"]],
+    ["<b x\n\nOk. Yes", ["<b x", "\n\nOk.", " Yes"]],
+    ["a <b <i x='1! A'> ok! B", ["a <b <i x='1! A'> ok!", " B"]],
     ["<p>One.</p> <p>二。</p><b>三</b>", ["<p>One.</p>", " <p>二。</p>", "<b>三</b>"]],
     ["One.<b> 二。<b>三</b>", ["One.<b> 二。", "<b>三</b>"]],
     ["a<b. Then c <3. Ok", ["a<b. Then c <3.", " Ok"]],
@@ -320,6 +331,7 @@ describe("Splitter", () => {
     ["Mixed!你好.我是AI.版本3.版本", ["Mixed!", "你好.", "我是AI.", "版本3.版本"]],
     // surrogate pairs, marks, direction marks
     ["Great! 😀 Nice.👍🏽 Ok. 😀!\ufe0f Yes", ["Great!", " 😀 Nice.👍🏽 Ok.", " 😀!\ufe0f", " Yes"]],
+    ["Hi!𠮷 𑅁𠮷", ["Hi!", "𠮷 𑅁", "𠮷"]],
     ["好。\u0301好. \u200fنعم", ["好。\u0301", "好.", " \u200fنعم"]],
     ["Ինչպե՞ս եք։ Լավ։", ["Ինչպե՞ս եք։", " Լավ։"]],
     ["One: two, three; Four", ["One: two, three;", " Four"]]
@@ -348,7 +360,12 @@ describe("Splitter", () => {
     assertSplit("<spell>a\n\nb。c", ["<spell>a\n\nb。c"], tags)
     assertSplit("Hi. <spell>A. B", ["Hi.", " <spell>A. B"], tags)
     assertSplit("Say $A! B$ now. C $$ D! E", ["Say $A! B$ now.", " C $$ D!", " E"], { tags: [["$", "$"]] })
-    assertSplit("x **a* b! C** d! E", ["x **a* b! C** d!", " E"], { tags: [["**", "**"]] })
+    assertSplit("x **a* b! C** ***d! E** f! G", ["x **a* b! C** ***d! E** f!", " G"], { tags: [["**", "**"]] })
+    assertSplit("a [! B! C !] d! E", ["a [! B! C !] d!", " E"], { tags: [["[!", "!]"]] })
+    assertSplit("a !! B! C -- d! E", ["a !! B! C -- d!", " E"], { tags: [["!!", "--"]] })
+    assertSplit("<say A! B/> c! D", ["<say A! B/> c!", " D"], { tags: [["<say", "/>"]] })
+    // a capital in a span is a capital of the text
+    assertSplit("<spell>A</spell> ok. then", ["<spell>A</spell> ok. then"], tags)
   })
 
   it("is usable again after a flush inside a span", () => {
@@ -439,6 +456,7 @@ describe("languages", () => {
       // a space alone does not end a sentence, ครับ, ค่ะ, คะ and a space do; so does Latin punctuation
       [" ", ["สวัสดีครับ", "วันนี้อากาศดีมากค่ะ", "คุณสบายดีไหมคะ", "สบายดี"]],
       [" ", ["ผมชื่อสมชาย อายุ 25 ปี.", "คุณเป็นอย่างไรบ้าง?", "ดีมาก!", "ขอบคุณ"]],
+      ["", ["ดีมาก!", "ไปกัน?", "ไป"]],
       [" ", ["ราคา 3.50 บาท เวลา 10.00 น. ทุกวัน ปี พ.ศ. 2567 ครับ", "ดร. สมชายมาแล้วครับ", "จริงหรือ?"]]
     ]
   }
@@ -458,6 +476,10 @@ describe("properties", () => {
     ..."😀𠮷👍🏽".split(""), // halves of surrogate pairs
     "😀",
     "👨‍👩‍👧",
+    "𠮷",
+    "𑅁",
+    "𐐀",
+    "\u{e0100}",
     "Mr.",
     "U.S.A.",
     "3:00 p.m.",
@@ -584,6 +606,7 @@ describe("openTag", () => {
   it("does what the lineage does not: several pairs, order of appearance, tags cut in two", () => {
     assert.deepStrictEqual(Sentence.openTag("x spell(y", { tags: [a, spell] }), { open: spell, index: 9 })
     assert.deepStrictEqual(Sentence.openTag("</a> <a>y", { tags: [a] }), { open: a, index: 9 })
+    assert.deepStrictEqual(Sentence.openTag("aa", { tags: [["aa", "ab"]] }), { open: ["aa", "ab"], index: 2 })
     assert.deepStrictEqual(Sentence.openTag("spell(<a>", { tags: [a, spell] }), { open: spell, index: 9 })
     const cut = Sentence.openTag("<a>x</", { tags: [a] })
     assert.deepStrictEqual(cut, { open: a, index: 4 })

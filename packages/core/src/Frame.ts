@@ -1101,11 +1101,11 @@ export interface AppClass<Self, Tag extends string, K extends Kind, Fields exten
  */
 export const App = <Self = never>(): <
   const Tag extends string,
-  const Fields extends Schema.Struct.Fields,
+  const Fields extends Schema.Struct.Fields & { readonly [K in Internal.Reserved]?: never },
   const K extends Kind = "data"
 >(
   tag: Tag,
-  fields: Fields & { readonly [K in Internal.Reserved]?: never },
+  fields: Fields,
   options?: { readonly kind?: K | undefined; readonly uninterruptible?: boolean | undefined }
 ) => [Self] extends [never] ? "Missing type argument: class X extends Frame.App<X>()(...)"
   : AppClass<Self, Tag, K, Fields> =>
@@ -1184,9 +1184,11 @@ export type Changes<F> = { readonly [K in Exclude<keyof F, Exclude<keyof Base, k
  * @since 0.1.0
  */
 export const copy: {
-  <F extends Frame>(changes: Changes<F>): (frame: F) => F
   <F extends Frame>(frame: F, changes?: Changes<F>): F
+  <C extends object>(changes: C): <F extends Frame>(frame: F & Fits<C, F>) => F
 } = dual((args) => Predicate.hasProperty(args[0], "_tag"), Internal.copy)
+
+type Fits<C, F> = C extends Changes<F> ? [Exclude<keyof C, keyof Changes<F>>] extends [never] ? unknown : never : never
 
 // ---------------------------------------------------------------------------------------------------------------------
 // guards
@@ -1314,7 +1316,8 @@ export type Cases<F extends Frame = Frame, A = unknown> =
   & { readonly [G in Exclude<F, AppFrame> as G["_tag"]]: (frame: G) => A }
   & ([Extract<F, AppFrame>] extends [never] ? unknown : { readonly AppFrame: (frame: Extract<F, AppFrame>) => A })
 
-type Exactly<C, Allowed> = C & { readonly [K in Exclude<keyof C, keyof Allowed>]: never }
+/** A case that no frame has is a typing error, in both senses. */
+type Known<C> = C & { readonly [K in Exclude<keyof C, keyof Cases>]: never }
 
 type Result<C> = {
   [K in keyof C]: C[K] extends ((...args: Array<any>) => infer A) | undefined ? A : never
@@ -1342,8 +1345,8 @@ type Result<C> = {
  * @since 0.1.0
  */
 export const match: {
-  <const C extends Cases>(cases: Exactly<C, Cases>): (frame: Frame) => Unify.Unify<Result<C>>
-  <F extends Frame, const C extends Cases<F>>(frame: F, cases: Exactly<C, Cases<F>>): Unify.Unify<Result<C>>
+  <const C extends Cases>(cases: Known<C>): (frame: Frame) => Unify.Unify<Result<C>>
+  <F extends Frame, const C extends Cases<F>>(frame: F, cases: Known<C>): Unify.Unify<Result<C>>
 } = dual(2, (frame: Frame, cases: Cases): unknown => caseOf(frame, cases)!(frame))
 
 /**
@@ -1362,12 +1365,12 @@ export const match: {
  */
 export const matchOrElse: {
   <const C extends Partial<Cases>, B>(
-    cases: Exactly<C, Cases>,
+    cases: Known<C>,
     orElse: (frame: Frame) => B
   ): (frame: Frame) => Unify.Unify<Result<C> | B>
   <F extends Frame, const C extends Partial<Cases<F>>, B>(
     frame: F,
-    cases: Exactly<C, Cases<F>>,
+    cases: Known<C>,
     orElse: (frame: F) => B
   ): Unify.Unify<Result<C> | B>
 } = dual(

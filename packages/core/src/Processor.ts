@@ -183,8 +183,10 @@ export type SyncBehaviour<Apps extends AppClasses = []> = Behaviour<Apps, Push, 
 export type EffectBehaviour<Apps extends AppClasses = [], E = any, R = any> =
   & Behaviour<Apps, ProcessorContext, Effect.Effect<unknown, E, R>>
   & {
-    /** Runs beside the handlers from `StartFrame` to `EndFrame`; an interruption does not stop it. */
+    /** Runs beside the handlers from `StartFrame` until `EndFrame` arrives here; an interruption does not stop it. */
     readonly run?: ((_: undefined, context: ProcessorContext) => Effect.Effect<unknown, E, R>) | undefined
+    /** As `run`, for what makes frames of its own accord: stops as soon as the task is to end. */
+    readonly source?: ((_: undefined, context: ProcessorContext) => Effect.Effect<unknown, E, R>) | undefined
   }
 
 type Results<B> = {
@@ -368,7 +370,7 @@ export const source = <E, R>(
   }
 ): Processor<E, Exclude<R, Scope.Scope>> =>
   effect(name, {
-    run: (_, { push }) => {
+    source: (_, { push }) => {
       const all = Stream.runForEach(stream, push)
       return options?.endWhenDone === true ? Effect.andThen(all, push(Frame.EndFrame.make({}))) : all
     }

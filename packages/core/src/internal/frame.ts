@@ -123,7 +123,8 @@ const reserved = [
   "constructor"
 ] as const
 
-export type Reserved = (typeof reserved)[number]
+/** The names that a type can refuse: every object type has the others. */
+export type Reserved = Exclude<(typeof reserved)[number], "toString" | "constructor">
 
 /** @internal */
 export const refuse = (field: string, found: unknown, expected: string): never => {
@@ -140,7 +141,7 @@ export const app = (
   if (typeof tag !== "string" || tag === "") refuse("tag", tag, "a string that is not empty")
   if (builtIns.has(tag)) refuse("tag", tag, "a tag that no built-in frame has")
   if (tag === "upstream" || /^on[A-Z]/.test(tag)) {
-    refuse("tag", tag, "neither \"upstream\" nor \"on\" and a capital, which name the hooks of a processor")
+    refuse("tag", tag, "a tag that names no hook of a processor (\"upstream\", \"onStart\")")
   }
   const kind = options?.kind ?? "data"
   if (kind !== "data" && kind !== "control" && kind !== "system") {
@@ -305,6 +306,7 @@ const makeSchema = (self: new(fields: any) => Root, spec: Spec): Schema.Top => {
 // formatting
 // ---------------------------------------------------------------------------------------------------------------------
 
+const maxLine = 400
 const maxLength = 80
 const maxItems = 5
 const maxDepth = 2
@@ -313,7 +315,8 @@ const maxDepth = 2
 export const format = (frame: Frame.Frame): string => {
   const name = `${frame._tag}#${frame.id}`
   const body = frame[TypeId] === "builtIn" ? describe(frame) : describeFields(frame)
-  return body === "" ? name : `${name}(${body})`
+  // One line, whatever is in it: text, names and messages may come from outside.
+  return body === "" ? name : `${name}(${cut(body, maxLine).replace(/[\p{Cc}\u2028\u2029]+/gu, " ")})`
 }
 
 const describe = (frame: Frame.BuiltIn): string => {
@@ -326,13 +329,13 @@ const describe = (frame: Frame.BuiltIn): string => {
       return `${size(frame.audio.byteLength)}, ${rate}, ${width}${time(frame.duration)}`
     }
     case "ImageRawFrame":
-      return `${frame.width}x${frame.height} ${line(`${frame.format} ${frame.mode}`)}, ${size(frame.image.byteLength)}`
+      return `${frame.width}x${frame.height} ${cut(frame.format)} ${cut(frame.mode)}, ${size(frame.image.byteLength)}`
     case "ErrorFrame": {
-      const where = frame.processor === undefined ? "" : `${line(frame.processor)}: `
+      const where = frame.processor === undefined ? "" : `${cut(frame.processor)}: `
       return `${where}${message(frame.error)}${frame.fatal ? ", fatal" : ""}`
     }
     case "MetricsFrame":
-      return some(frame.data, (metric) => `${line(metric.processor)} ${measure(metric)}`)
+      return some(frame.data, (metric) => `${cut(metric.processor)} ${measure(metric)}`)
     default:
       return describeFields(frame)
   }
@@ -364,9 +367,9 @@ const show = (u: unknown, depth = 0): string => {
   if (isBytes(u)) return size(u.byteLength)
   if (u instanceof Error) return message(u)
   if (Array.isArray(u)) return depth > maxDepth ? "[…]" : `[${some(u, (item) => show(item, depth + 1))}]`
-  if (!isPlain(u)) return line(Formatter.format(u))
+  if (!isPlain(u)) return cut(Formatter.format(u))
   if (depth > maxDepth) return "{…}"
-  return `{${some(Object.entries(u), ([key, value]) => `${key}: ${show(value, depth + 1)}`)}}`
+  return `{${some(Object.entries(u), ([key, value]) => `${cut(key)}: ${show(value, depth + 1)}`)}}`
 }
 
 const some = <A>(items: ReadonlyArray<A>, f: (item: A) => string): string => {
@@ -375,16 +378,12 @@ const some = <A>(items: ReadonlyArray<A>, f: (item: A) => string): string => {
   return shown.join(", ")
 }
 
-const cut = (text: string): string => {
-  if (text.length <= maxLength) return text
-  return `${text.slice(0, maxLength).replace(/[\uD800-\uDBFF]$/, "")}…` // not half of a pair
-}
-
-/** One line, whatever is in the text: names and messages may come from outside. */
-const line = (text: string): string => cut(text).replace(/[\p{Cc}\u2028\u2029]+/gu, " ")
+/** Not in the middle of a surrogate pair. */
+const cut = (text: string, length = maxLength): string =>
+  text.length <= length ? text : `${text.slice(0, length).replace(/[\uD800-\uDBFF]$/, "")}…`
 
 const message = (error: unknown): string =>
-  error instanceof Error ? line(error.message || error.name) : typeof error === "string" ? line(error) : show(error)
+  error instanceof Error ? cut(error.message || error.name) : typeof error === "string" ? cut(error) : show(error)
 
 const isBytes = (u: object): u is ArrayBufferView | ArrayBuffer => ArrayBuffer.isView(u) || u instanceof ArrayBuffer
 

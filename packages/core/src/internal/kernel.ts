@@ -242,6 +242,7 @@ export class Kernel {
   /** `EndFrame` (or `StopTaskFrame`) at the head of the intake: it goes when all else has arrived, both ways. */
   private endWhenQuiet(frame: Frame.Frame): Work {
     const intake = this.top.down.entry as PortLane
+    if (frame._tag === "EndFrame") for (const node of this.nodes) node.stopSource()
     if (this.active === 0) return this.top.down.emit(frame, intake, intake)
     intake.putBack(frame)
     this.onQuiet = () => intake.resume()
@@ -318,8 +319,9 @@ export class Kernel {
 
   private spread(interruption: Interruption): Work {
     const { asker, frame, id, lanes, origin } = interruption
-    const at = origin === undefined ? -1 : this.nodes.indexOf(origin)
-    const order = [...this.nodes.slice(at + 1), ...this.nodes.slice(0, Math.max(at, 0)).reverse()]
+    const at = origin === undefined ? -1 : origin === this.bottom ? this.nodes.length : this.nodes.indexOf(origin)
+    const below = this.nodes.slice(at + 1)
+    const order = [...below, ...this.nodes.slice(0, Math.max(at, 0)).reverse()]
     const letGo = (node: Node): void => {
       node.seen = id
       for (const lane of [node.down.lane, node.up.lane]) {
@@ -343,14 +345,13 @@ export class Kernel {
         for (const lane of [node.down.lane, node.up.lane]) {
           if (lane !== undefined && lane !== asker && lanes.has(lane) && !lane.still) return lane.stillness
         }
-        next++
         told = node
-        const work = node.notify(frame)
+        const work = node.notify(frame, next++ < below.length ? "downstream" : "upstream")
         if (work !== undefined) return work
       }
       this.interruptions.delete(interruption)
       for (const lane of lanes) lane.resume()
-      this.owner.output.offer(frame, true)
+      if (origin !== this.bottom) this.owner.output.offer(frame, true)
       if (origin !== undefined) this.owner.upstream.offer(frame, true)
       interruption.passed.openUnsafe()
       return undefined

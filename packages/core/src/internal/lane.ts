@@ -157,21 +157,16 @@ export class Lane<A> {
         return Effect.sync(() => this.withdraw(waiter))
       })
     }
-    let lost: A | undefined = item
-    if (strategy === "sliding") {
-      for (let i = this.head; i < this.items.length; i++) {
-        if (droppable(this.items[i]!)) {
-          lost = this.items[i]
-          this.items.splice(i, 1)
-          this.items.push(item)
-          break
-        }
-      }
-    }
-    if (lost === item && !droppable(item)) this.items.push(item)
+    if (!droppable(item)) this.items.push(item)
     else {
+      let oldest = strategy === "sliding" ? this.head : this.items.length
+      while (oldest < this.items.length && !droppable(this.items[oldest]!)) oldest++
       this.dropped++
-      onDrop(lost!, "full")
+      if (oldest === this.items.length) onDrop(item, "full")
+      else {
+        onDrop(this.items.splice(oldest, 1)[0]!, "full")
+        this.items.push(item)
+      }
     }
     if (!this.active) this.wake()
     return undefined

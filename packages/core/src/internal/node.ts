@@ -39,8 +39,11 @@ export class Node {
   ended = false
   /** The last interruption that this processor was told of. */
   seen = 0
-  private observers: Record<string, Array<UserHandler>> = Object.create(null)
+  /** Hooks, and handlers of lifecycle frames by the direction in which they are told. */
+  private hooks: Record<string, UserHandler> = Object.create(null)
+  private observers: Record<Frame.Direction, Record<string, UserHandler>> = nothing
   private run: UserHandler | undefined = undefined
+  private isSource = false
   private background: Fiber.Fiber<unknown, unknown> | undefined = undefined
   private readonly hookPusher: Pusher = new Pusher(this.down)
   readonly kernel: Kernel
@@ -58,9 +61,12 @@ export class Node {
   equip(behaviour: object): void {
     const all = behaviour as Record<string, unknown>
     for (const [tag, hook] of Object.entries(hooks)) {
-      if (typeof all[hook] === "function") (this.observers[tag] ??= []).push(all[hook] as UserHandler)
+      if (typeof all[hook] === "function") this.hooks[tag] = all[hook] as UserHandler
     }
-    if (typeof all["run"] === "function") this.run = all["run"] as UserHandler
+    this.observers = { downstream: Object.create(null), upstream: Object.create(null) }
+    const run = all["source"] ?? all["run"]
+    if (typeof run === "function") this.run = run as UserHandler
+    this.isSource = all["source"] !== undefined
     this.equipPort(this.down, all)
     this.equipPort(this.up, (all["upstream"] ?? {}) as Record<string, unknown>)
   }
@@ -68,8 +74,8 @@ export class Node {
   private equipPort(port: Port, handlers: Record<string, unknown>): void {
     if (this.definition?.kind === "effect") port.run = port.runEffect
     for (const [key, value] of Object.entries(handlers)) {
-      if (typeof value !== "function" || key === "run" || Object.values(hooks).includes(key)) continue
-      if (lifecycle.has(key)) (this.observers[key] ??= []).push(value as UserHandler)
+      if (typeof value !== "function" || key === "run" || key === "source" || Object.values(hooks).includes(key)) continue
+      if (lifecycle.has(key)) this.observers[port.direction][key] = value as UserHandler
       else if (key === "data" || key === "control" || key === "system") (port.byKind ??= {})[key] = value as UserHandler
       else port.handlers[key] = value as UserHandler
     }
@@ -86,14 +92,13 @@ export class Node {
   }
 
   /** Tells hooks and handlers of a lifecycle frame, which the kernel carries on. */
-  notify(frame: Frame.Frame, pusher: Pusher = this.hookPusher): Work {
-    let work: Work = undefined
-    for (const handler of this.observers[frame._tag] ?? []) {
-      work = work === undefined
-        ? this.handle(handler, frame, pusher)
-        : Effect.flatMap(work, () => this.handle(handler, frame, pusher) ?? Effect.void)
-    }
-    return work
+  notify(frame: Frame.Frame, direction: Frame.Direction = "downstream", pusher: Pusher = this.hookPusher): Work {
+    const hook = this.hooks[frame._tag]
+    const handler = this.observers[direction][frame._tag]
+    const work = hook === undefined ? undefined : this.handle(hook, frame, pusher)
+    if (handler === undefined) return work
+    if (work === undefined) return this.handle(handler, frame, pusher)
+    return Effect.flatMap(work, () => this.handle(handler, frame, pusher) ?? Effect.void)
   }
 
   /** The end arrives in order: hooks, then silence, then the next processor's turn. */
@@ -102,7 +107,7 @@ export class Node {
       if (frame._tag === "EndFrame") this.end()
       return this.down.emit(frame, this.down.lane, this.down.lane)
     }
-    let work = this.notify(frame, this.down.pusher)
+    let work = this.notify(frame, "downstream", this.down.pusher)
     if (frame._tag === "EndFrame" && this.background !== undefined) {
       const stop = Fiber.interrupt(this.background)
       work = work === undefined ? stop : Effect.andThen(work, stop)
@@ -113,7 +118,8 @@ export class Node {
 
   private end(): void {
     this.ended = true
-    this.observers = Object.create(null)
+    this.hooks = Object.create(null)
+    this.observers = nothing
     for (const port of [this.down, this.up]) {
       port.handlers = Object.create(null)
       port.byKind = undefined
@@ -130,6 +136,11 @@ export class Node {
         this.background = fiber
       })
     )
+  }
+
+  /** The task is about to end: what makes frames of its own accord stops first. */
+  stopSource(): void {
+    if (this.isSource) this.background?.interruptUnsafe()
   }
 
   /** A handler has failed: the processor's policy says what that means. Interruption is no failure. */
@@ -154,6 +165,8 @@ export class Node {
     return undefined
   }
 }
+
+const nothing = { downstream: {}, upstream: {} }
 
 /** Stands in every table for the handler of the frames that end the task. */
 export const endMark: UserHandler = () => {}

@@ -74,10 +74,13 @@ export class Machine {
     if (this.span !== undefined) this.inSpan(c, this.span)
     else if (this.held !== "" || (c === "<" && this.run !== "" && this.gap === "")) this.hold(c, out)
     else if (Rules.isSpace(c) || (this.gap !== "" && Rules.isExtend(c))) this.space(c, out)
-    else if (this.run !== "" && this.belongsToEnder(c)) this.append(c)
     else {
-      if (this.run !== "" || this.gap !== "") this.settle(c, out)
-      this.text(c)
+      if (this.run !== "" && this.belongsToEnder(c)) this.append(c)
+      else {
+        if (this.run !== "" || this.gap !== "") this.settle(c, out)
+        this.text(c)
+      }
+      if (this.spans.length > 0) this.openSpan()
     }
   }
 
@@ -94,7 +97,6 @@ export class Machine {
       this.strong = Rules.isStrong(c)
       this.closed = false
     }
-    if (this.spans.length > 0) this.openSpan()
   }
 
   private belongsToEnder(c: string): boolean {
