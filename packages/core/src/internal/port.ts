@@ -2,6 +2,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Frame from "../Frame.ts"
+import type { ProcessorContext, Push } from "../Processor.ts"
 import { endMark, type Node } from "./node.ts"
 import { CurrentLane, Lane, type Rest, running } from "./lane.ts"
 
@@ -156,8 +157,8 @@ export class Pusher {
   private handling = false
   /** What a synchronous handler pushed that could not be completed at once, in order. */
   pending: Array<Rest<Frame.Frame>> | undefined = undefined
-  private pushCache: ReturnType<Pusher["makePush"]> | undefined = undefined
-  private contextCache: ReturnType<Pusher["makeContext"]> | undefined = undefined
+  private pushCache: Push | undefined = undefined
+  private contextCache: ProcessorContext | undefined = undefined
   readonly port: Port
 
   constructor(port: Port) {
@@ -226,7 +227,7 @@ export class Pusher {
     } else this.wait(frame, port.emit(frame, running.lane, running.lane))
   }
 
-  private pushFrom(fiber: Fiber.Fiber<unknown, unknown>, port: Port, frame: Frame.Frame): Effect.Effect<unknown> {
+  private pushFrom(fiber: Fiber.Fiber<unknown, unknown>, port: Port, frame: Frame.Frame): Effect.Effect<any> {
     if (frame.kind !== "data") {
       const special = port.node.special(port, frame, laneOf(fiber))
       if (special !== false) return special ?? Effect.void
@@ -253,16 +254,16 @@ export class Pusher {
   }
 
   /** What synchronous handlers get. */
-  get push(): ReturnType<Pusher["makePush"]> {
+  get push(): Push {
     return this.pushCache ??= this.makePush()
   }
 
   /** What effectful handlers get. */
-  get context(): ReturnType<Pusher["makeContext"]> {
+  get context(): ProcessorContext {
     return this.contextCache ??= this.makeContext()
   }
 
-  private makePush() {
+  private makePush(): Push {
     const { direction, node } = this.port
     const downstream = (frame: Frame.Frame): void => this.pushSync(node.down, frame)
     const upstream = (frame: Frame.Frame): void => this.pushSync(node.up, frame)
@@ -275,9 +276,10 @@ export class Pusher {
     return Object.assign(push, { downstream, upstream, interrupt })
   }
 
-  private makeContext() {
+  private makeContext(): ProcessorContext {
     const { direction, node } = this.port
-    const to = (port: Port) => (frame: Frame.Frame) => Effect.withFiber((fiber) => this.pushFrom(fiber, port, frame))
+    const to = (port: Port) => (frame: Frame.Frame): Effect.Effect<void> =>
+      Effect.withFiber((fiber) => this.pushFrom(fiber, port, frame))
     const pushDownstream = to(node.down)
     const pushUpstream = to(node.up)
     const { kernel } = node
@@ -290,7 +292,8 @@ export class Pusher {
         kernel.interrupt(Frame.StartInterruptionFrame.make({}), node, laneOf(fiber)) ?? Effect.void
       ),
       report: (error: unknown, options?: { readonly fatal?: boolean | undefined }) =>
-        Effect.sync(() => kernel.report(node, Cause.fail(error), options?.fatal === true))
+        Effect.sync(() => kernel.report(node, Cause.fail(error), options?.fatal === true)),
+      reportCause: (cause: Cause.Cause<unknown>) => Effect.sync(() => node.failed(cause))
     }
   }
 }
