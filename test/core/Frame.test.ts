@@ -19,6 +19,9 @@ class Ping extends Frame.App<Ping>()("Ping", {
     return this.n + m
   }
 }
+class Maybe extends Frame.App<Maybe>()("Maybe", {
+  value: Schema.NullOr(Schema.String).pipe(Schema.withConstructorDefault(Effect.succeed("default")))
+}) {}
 class Hold extends Frame.App<Hold>()("Hold", { until: Schema.String }, { kind: "control", uninterruptible: true }) {}
 class Alarm extends Frame.App<Alarm>()("Alarm", {}, { kind: "system" }) {}
 
@@ -118,6 +121,11 @@ describe("make", () => {
     strictEqual(samples.AudioRawFrame.sampleWidth, 2)
     strictEqual(samples.ErrorFrame.fatal, false)
     deepStrictEqual(ping().bytes, new Uint8Array(2))
+    deepStrictEqual([Maybe.make(), Maybe.make({ value: null }), Maybe.make({ value: "" })].map(({ value }) => value), [
+      "default",
+      null,
+      ""
+    ])
     deepStrictEqual(
       Ping.make({ n: 1, at: new Date(0), either: true, bytes: new Uint8Array(5) }).bytes,
       new Uint8Array(5)
@@ -552,8 +560,8 @@ describe("copy", () => {
     assert(copy.id > frame.id && Ping.is(copy))
     deepStrictEqual({ ...copy, id: 0 }, { ...frame, id: 0 })
     assert(copy.metadata === metadata && copy.bytes === frame.bytes && copy.at === frame.at)
-    const error = Frame.ErrorFrame.make({ error: "x", cause: Cause.fail("x") })
-    strictEqual(Frame.copy(error).cause, error.cause)
+    const cause = Cause.fail("x")
+    strictEqual(Frame.copy(Frame.ErrorFrame.make({ error: "x", cause })).cause, cause)
     for (const each of builtIns) deepStrictEqual({ ...Frame.copy(each), id: 0 }, { ...each, id: 0 })
   })
 
@@ -583,8 +591,7 @@ describe("copy", () => {
 })
 
 describe("cost", () => {
-  const rounds = 12
-  const count = 200_000
+  const count = 20_000
   const ring: Array<unknown> = Array.from({ length: 1024 })
   const audio = new Uint8Array(640)
   let id = 0
@@ -592,24 +599,26 @@ describe("cost", () => {
   const time = (run: () => void): number => {
     const start = process.hrtime.bigint()
     run()
-    return Number(process.hrtime.bigint() - start) / count
+    return Number(process.hrtime.bigint() - start)
   }
 
-  /** Best of some rounds that alternate, so that a busy machine hurts both alike. */
-  const ratio = (frame: () => void, literal: () => void): number => {
-    let [best, base] = [Infinity, Infinity]
-    for (let i = 0; i < rounds; i++) {
-      base = Math.min(base, time(literal))
-      best = Math.min(best, time(frame))
-    }
-    return best / base
-  }
-
-  const atMost = (limit: number, frame: () => void, literal: () => void): void => {
-    let best = Infinity
-    for (let attempt = 0; attempt < 5 && best > limit; attempt++) best = Math.min(best, ratio(frame, literal))
-    assert(best <= limit, `a frame costs ${best.toFixed(2)} times as much as a literal, expected at most ${limit}`)
-  }
+  /**
+   * Compares the best rounds of both: they are short, so that some of them are not interrupted on a busy machine. The
+   * compiler works in the background and may have to wait for a core: it is given some seconds.
+   */
+  const atMost = (limit: number, frame: () => void, literal: () => void): Effect.Effect<void> =>
+    Effect.gen(function*() {
+      let [best, base] = [Infinity, Infinity]
+      for (let attempt = 0; attempt < 100; attempt++) {
+        for (let round = 0; round < 20; round++) {
+          base = Math.min(base, time(literal))
+          best = Math.min(best, time(frame))
+        }
+        if (attempt > 4 && best <= limit * base) return
+        yield* Effect.sleep("50 millis")
+      }
+      assert.fail(`a frame costs ${(best / base).toFixed(2)} times as much as a literal, expected at most ${limit}`)
+    })
 
   // Makes the code that classes share see many of them, as it does in an application.
   for (let n = 0; n < 6; n++) {
@@ -623,9 +632,9 @@ describe("cost", () => {
     d: Schema.Boolean
   }) {}
 
-  it("TextFrame", () => {
+  it.live("TextFrame", () => {
     const { make } = Frame.TextFrame
-    atMost(3, () => {
+    return atMost(3, () => {
       for (let i = 0; i < count; i++) ring[i & 1023] = make({ text: "hi" })
     }, () => {
       for (let i = 0; i < count; i++) {
@@ -634,9 +643,9 @@ describe("cost", () => {
     })
   })
 
-  it("AudioRawFrame", () => {
+  it.live("AudioRawFrame", () => {
     const { make } = Frame.AudioRawFrame
-    atMost(3, () => {
+    return atMost(3, () => {
       for (let i = 0; i < count; i++) ring[i & 1023] = make({ audio, sampleRate: 16000, numChannels: 1 })
     }, () => {
       for (let i = 0; i < count; i++) {
@@ -654,9 +663,9 @@ describe("cost", () => {
     })
   })
 
-  it("an app frame", () => {
+  it.live("an app frame", () => {
     const { make } = Quad
-    atMost(3, () => {
+    return atMost(3, () => {
       for (let i = 0; i < count; i++) ring[i & 1023] = make({ a: i, b: "x", c: 1, d: true })
     }, () => {
       for (let i = 0; i < count; i++) {

@@ -314,7 +314,7 @@ describe("Splitter", () => {
     ["**Bold.** *It?* **你好。**世界。**再见**", ["**Bold.**", " *It?*", " **你好。**", "世界。", "**再见**"]],
     ["你好。<", ["你好。", "<"]],
     ["Hi.</b", ["Hi.</b"]],
-    ["对!。好", ["对!。", "好"]],
+    ["对!。ok", ["对!。", "ok"]],
     ["\"对\n\n对。\"好", ["\"对", "\n\n对。", "\"好"]],
     ["Hi! (!) Yes", ["Hi!", " (!) Yes"]],
     ["One!\n) Two", ["One!", "\n) Two"]],
@@ -328,7 +328,7 @@ describe("Splitter", () => {
     // small letters: nothing, or all there is
     ["He ate misc. things. Then. rest", ["He ate misc. things.", " Then. rest"]],
     ["sure. i can. wait... what, 3. no", ["sure.", " i can.", " wait... what, 3. no"]],
-    ["Mixed!你好.我是AI.版本3.版本", ["Mixed!", "你好.", "我是AI.", "版本3.版本"]],
+    ["Mixed!你好.我是AI.版本3.版本３．版本", ["Mixed!", "你好.", "我是AI.", "版本3.版本３．版本"]],
     // surrogate pairs, marks, direction marks
     ["Great! 😀 Nice.👍🏽 Ok. 😀!\ufe0f Yes", ["Great!", " 😀 Nice.👍🏽 Ok.", " 😀!\ufe0f", " Yes"]],
     ["Hi!𠮷 𑅁𠮷", ["Hi!", "𠮷 𑅁", "𠮷"]],

@@ -756,12 +756,7 @@ export class AudioRawFrame extends Internal.builtIn<AudioRawFrame>()("AudioRawFr
   numChannels: Count,
   sampleWidth: Width
 }, {
-  check: wholeSamples,
-  repair: (fields) => {
-    const numChannels = 1 + fields.numChannels % 8
-    const length = fields.audio.byteLength
-    return { ...fields, numChannels, audio: fields.audio.subarray(length % (numChannels * fields.sampleWidth)) }
-  }
+  check: wholeSamples
 }) {
   declare readonly _tag: "AudioRawFrame"
   declare readonly id: number

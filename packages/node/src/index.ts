@@ -1,2 +1,1 @@
 /** Node transports, audio and observability for `@apipeline/core`. */
-export {}

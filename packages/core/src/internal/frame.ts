@@ -54,7 +54,6 @@ interface Spec {
   readonly uninterruptible: boolean
   readonly fields: Schema.Struct.Fields
   readonly check?: SchemaAST.Check<any> | undefined
-  readonly repair?: ((fields: any) => any) | undefined
 }
 
 /** A class without a constructor: what a descriptor carries, as statics and on the prototype. */
@@ -94,8 +93,6 @@ export const builtIn =
     options?: {
       readonly uninterruptible?: boolean | undefined
       readonly check?: SchemaAST.Check<Schema.Struct.Type<Fields>> | undefined
-      /** Makes generated fields pass `check`, for property tests. */
-      readonly repair?: ((fields: Schema.Struct.Type<Fields>) => Schema.Struct.Type<Fields>) | undefined
     }
   ): BuiltInBase<Self, Tag, K, Fields> =>
     descriptor({ ...options, origin: "builtIn", tag, kind, fields, uninterruptible: options?.uninterruptible === true })
@@ -273,15 +270,16 @@ const makeSchema = (self: new(fields: any) => Root, spec: Spec): Schema.Top => {
   const unchecked: Schema.Struct<any> = Schema.Struct(all)
   const struct = spec.check === undefined ? unchecked : unchecked.check(spec.check)
   const keys = Object.entries(all).map(([key, schema]) => ({ key, optional: SchemaAST.isOptional(schema.ast) }))
-  const decode = (fields: any) => Object.assign(new self(fields), { id: fields.id })
-  const encode = (frame: any) => {
-    const fields: Record<string, unknown> = {}
-    for (const { key, optional } of keys) {
-      if (frame[key] !== undefined || !optional) fields[key] = frame[key]
+  const transformation = SchemaTransformation.transform<any, any>({
+    decode: (fields) => Object.assign(new self(fields), { id: fields.id }),
+    encode: (frame) => {
+      const fields: Record<string, unknown> = {}
+      for (const { key, optional } of keys) {
+        if (frame[key] !== undefined || !optional) fields[key] = frame[key]
+      }
+      return fields
     }
-    return fields
-  }
-  const transformation = SchemaTransformation.transform<any, any>({ decode, encode })
+  })
   const type = Schema.declareConstructor<any, any>()(
     [struct],
     () => (u, ast, options) =>
@@ -289,11 +287,6 @@ const makeSchema = (self: new(fields: any) => Root, spec: Spec): Schema.Top => {
     {
       identifier: spec.tag,
       toCodec: ([struct]) => new SchemaAST.Link(struct.ast, transformation),
-      toCodecArbitrary: spec.repair && (() =>
-        new SchemaAST.Link(
-          unchecked.ast,
-          SchemaTransformation.transform<any, any>({ decode: (fields) => decode(spec.repair!(fields)), encode })
-        )),
       toEquivalence: ([fields]: any) => fields,
       toFormatter: () => (frame: any) => format(frame),
       "~sentinels": [{ key: "_tag", literal: spec.tag }] // lets a union find its member by tag when encoding

@@ -88,7 +88,9 @@ export class Kernel {
       services: options.services,
       schedule: (lane) => this.schedule(lane),
       busy: (change) => this.busy(change),
-      killed: (lane) => (lane as Partial<PortLane>).ports?.forEach((port) => port.release()),
+      killed: (lane) => {
+        if (lane instanceof PortLane) for (const { down, up } of this.nodes) [down, up].forEach((port) => port.release(lane))
+      },
       defect: (lane, exit: Exit.Failure<unknown, unknown>) => this.report(lane.name, exit.cause, true)
     }
     this.top = new Node(this, "task", undefined)
@@ -305,9 +307,11 @@ export class Kernel {
     this.carried.add(frame)
     if (origin !== undefined) origin.seen = id
     if (cut) {
+      const unfinished = this.nodes.flatMap(({ down, up }) => [down, up]).filter((port) => port.pusher.pending !== undefined)
       for (const lane of this.lanes) {
         lanes.add(lane)
-        lane.cut(lane === asker, (killed) => lane.ports.flatMap((port) => port.pusher.cut(killed)))
+        const ports = unfinished.filter((port) => port.worker === lane)
+        lane.cut(lane === asker, (killed) => ports.flatMap((port) => port.pusher.cut(killed)))
       }
       this.owner.cutStreams()
     }
@@ -323,7 +327,7 @@ export class Kernel {
     const below = this.nodes.slice(at + 1)
     const order = [...below, ...this.nodes.slice(0, Math.max(at, 0)).reverse()]
     const letGo = (node: Node): void => {
-      node.seen = id
+      node.seen = Math.max(node.seen, id)
       for (const lane of [node.down.lane, node.up.lane]) {
         if (lane === undefined || !lanes.has(lane)) continue
         // Only the ends of a lane can be the last of it to be told: no need to look in between.

@@ -177,6 +177,7 @@ export class Lane<A> {
     waiter.resume = undefined
     if (waiter.settled || !this.mailbox.interruptible(waiter.item)) return
     waiter.settled = true
+    this.mailbox.onDrop(waiter.item, "interrupted")
     const index = this.waiters.indexOf(waiter)
     if (index >= 0) this.waiters.splice(index, 1)
   }
@@ -207,7 +208,11 @@ export class Lane<A> {
 
   private advance(): Effect.Effect<unknown> | undefined {
     const effect = this.step()
-    if (this.doomed) this.kill()
+    if (this.doomed) {
+      // What was begun on the stack of whoever interrupts has not run: its frame counts as one that waited.
+      if (effect !== undefined && this.current !== undefined) this.mailbox.onDrop(this.current, "interrupted")
+      this.kill()
+    }
     return this.doomed || this.closed ? undefined : effect
   }
 

@@ -24,11 +24,16 @@ export class Outlet {
   private readonly subscribers = new Set<Subscriber>()
   private ended = false
   private readonly capacity: number
+  private readonly onCut: (frame: Frame.Frame) => void
   private readonly onFrame: ((frame: Frame.Frame) => boolean) | undefined
 
-  /** `onFrame` sees every frame that is no data first; `false` keeps it from the subscribers. */
-  constructor(capacity: number, onFrame?: (frame: Frame.Frame) => boolean) {
+  /**
+   * `onCut` is told what an interruption took; `onFrame` sees every frame that is no data first, and `false` keeps it
+   * from the subscribers.
+   */
+  constructor(capacity: number, onCut: (frame: Frame.Frame) => void, onFrame?: (frame: Frame.Frame) => boolean) {
     this.capacity = capacity
+    this.onCut = onCut
     this.onFrame = onFrame
   }
 
@@ -50,6 +55,7 @@ export class Outlet {
           return Effect.sync(() => {
             if (waiter.settled || frame.uninterruptible) return
             waiter.settled = true
+            this.onCut(frame)
             subscriber.waiters = subscriber.waiters.filter((other) => other !== waiter)
           })
         })
@@ -79,6 +85,7 @@ export class Outlet {
       const waiting = Effect.runSync(Effect.orElseSucceed(Queue.clear(subscriber.queue), () => []))
       for (const frame of [...waiting, ...waiters.map((waiter) => waiter.frame)]) {
         if (frame.uninterruptible) Queue.offerUnsafe(subscriber.queue, frame)
+        else this.onCut(frame)
       }
       for (const waiter of waiters) this.settle(waiter)
     }

@@ -38,8 +38,8 @@ export class Port {
   system: Lane<Frame.Frame> | undefined = undefined
   /** Nested plain calls end here and go on from a fresh stack. */
   deep = false
-  /** An effectful data handler is at work. */
-  private busy = false
+  /** The lane whose data handler is at work here. */
+  private busy: PortLane | undefined = undefined
   /** A lane that waits to take over from the one whose handler is at work here. */
   private heir: (() => void) | undefined = undefined
 
@@ -96,7 +96,7 @@ export class Port {
   runEffect(handler: UserHandler, frame: Frame.Frame): Work {
     return Effect.matchCause(
       Effect.suspend(() => {
-        this.busy = true
+        this.busy = this.lane
         return asEffect(handler(frame, this.pusher.context))
       }),
       this.done
@@ -111,9 +111,20 @@ export class Port {
     }
   }
 
-  /** The handler at work is done, or was cut. */
-  release(): void {
-    this.busy = false
+  /** The lane that is at work here, or else would be. */
+  get worker(): PortLane | undefined {
+    return this.busy ?? this.lane
+  }
+
+  /** A handler's pushes that took time are being completed. */
+  occupy(): void {
+    this.busy ??= this.lane
+  }
+
+  /** The handler at work is done, or its lane was cut. */
+  release(lane = this.busy): void {
+    if (lane === undefined || lane !== this.busy) return
+    this.busy = undefined
     const heir = this.heir
     this.heir = undefined
     heir?.()
@@ -121,7 +132,7 @@ export class Port {
 
   /** Calls `heir` when no handler is at work here; `false` when none is. */
   inherit(heir: () => void): boolean {
-    if (!this.busy && this.pusher.pending === undefined) return false
+    if (this.busy === undefined) return false
     this.heir = heir
     return true
   }
@@ -187,9 +198,11 @@ export class Pusher {
       while: () => this.pending !== undefined,
       body: () => {
         const rest = this.pending!.shift()
+        const isData = this === this.port.pusher
+        if (isData) this.port.occupy()
         if (rest === undefined) {
           this.pending = undefined
-          this.port.release()
+          if (isData) this.port.release()
           return Effect.void
         }
         const effect = inLane(lane, rest.enter)

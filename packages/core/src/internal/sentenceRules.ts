@@ -16,6 +16,9 @@ export const isStrong = (c: string): boolean => c > "\u007f" && strong.test(c) &
 const dot = /[.…．․﹒]$/
 export const endsWithDot = (run: string): boolean => dot.test(run)
 
+const isFullStop = (run: string): boolean => run === "." || run === "．"
+const endsWithDigit = (text: string): boolean => /\p{Nd}$/u.test(text)
+
 const ellipsis = /^(?:[.．]{3,}|[.．]*…[.．…]*)$/
 export const isEllipsis = (run: string): boolean => ellipsis.test(run)
 
@@ -85,7 +88,7 @@ const pronoun = /(?:^|[^.])[Iя]$/
 
 /** The word right before a dot, if it is a whole one: "l'est.", "5b.", "20°C.", "R&D.", "x@mr." are no abbreviations. */
 const lastWord =
-  /(?:^|[\s.<>*_"¿¡\p{Ps}\p{Pi}\p{Pd}\p{Cf}\p{sc=Han}\p{sc=Hira}\p{sc=Kana}])-?((?:(?![\p{sc=Han}\p{sc=Hira}\p{sc=Kana}])[\p{L}\p{M}-])+)$/u
+  /(?:^|[\s.,;:!?、，：；！？<>*_"¿¡\p{Ps}\p{Pi}\p{Pd}\p{Cf}\p{sc=Han}\p{sc=Hira}\p{sc=Kana}])-?((?:(?![\p{sc=Han}\p{sc=Hira}\p{sc=Kana}])[\p{L}\p{M}-])+)$/u
 
 const isAbbreviation = (before: string, next: string): boolean => {
   const word = lastWord.exec(before)?.[1]
@@ -110,7 +113,7 @@ const isNumbering = (before: string, next: string, german: boolean): boolean =>
 /** Text right before an ender at which the ender is part of a word, whatever follows. */
 export const isGuarded = (before: string, run: string, next: string, german: boolean): boolean => {
   if (run === ";") return /&#?\w{1,10}$/.test(before) // an entity: &amp;
-  return run === "." && (isAbbreviation(before, next) || isNumbering(before, next, german))
+  return isFullStop(run) && (isAbbreviation(before, next) || isNumbering(before, next, german))
 }
 
 /** A frame boundary: no look-ahead, so a number is never finished ("3." may become "3.14", a list marker, an ordinal). */
@@ -129,7 +132,7 @@ export const endsSentence = (text: string): boolean => {
   }
   if (run === "") return false
   if (/(?:@|:\/\/)\S*$/.test(before)) return true
-  return !isGuarded(before, run, "", false) && !(run === "." && /\p{Nd}$/u.test(before))
+  return !isGuarded(before, run, "", false) && !(isFullStop(run) && endsWithDigit(before))
 }
 
 // of all locales only Greek has rules of its own, for a semicolon, which counts in every language here
@@ -168,11 +171,11 @@ export const confirms = (ender: Ender, german: boolean): boolean => {
   if (!ender.link && isGuarded(before, run, next, german)) return false
   const dotted = endsWithDot(run)
   if (gap === "none") {
-    return !ender.link && (dotted ? ideographic.test(next) && !/\d$/.test(before) : unspaced.test(next))
+    return !ender.link && (dotted ? ideographic.test(next) && !endsWithDigit(before) : unspaced.test(next))
   }
   // UAX #29 looks back no further than the ender and, so that nobody waits, is shown no further than the next
   // character: no end before a small letter (SB8), before , : - and the like (SB8a), always one at a line break (SB4)
-  const small = dotted && !ender.cased && !/\d$/.test(before) && /\p{Ll}/u.test(next)
+  const small = dotted && !ender.cased && !endsWithDigit(before) && /\p{Ll}/u.test(next)
   const left = (dotted ? "." : "?") + (gap === "lineBreak" ? "\n" : " ")
   return isBoundary(left, small ? "A" : next)
 }

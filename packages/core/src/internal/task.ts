@@ -86,8 +86,9 @@ export class Task implements Owner {
     this.instance = instance
     this.fresh = fresh
     this.clock = Context.get(services, Clock.Clock)
-    this.output = new Outlet(options.outputCapacity ?? 1024, (frame) => this.left(frame))
-    this.upstream = new Outlet(options.outputCapacity ?? 1024)
+    const onCut = (frame: Frame.Frame) => this.dropped(this.name, frame, "interrupted")
+    this.output = new Outlet(options.outputCapacity ?? 1024, onCut, (frame) => this.left(frame))
+    this.upstream = new Outlet(options.outputCapacity ?? 1024, onCut)
   }
 
   static readonly make = Effect.fnUntraced(function*(pipeline: Pipeline.Element, options: Options) {
