@@ -160,6 +160,28 @@ describe("PipelineRunner", () => {
       deepStrictEqual([ends.a._tag, ends.b._tag, ends.c._tag], ["Ended", "Stopped", "Cancelled"])
     }))
 
+  it.effect("runAll starts nothing when a name is taken, and stops the rest when one cannot be made", () =>
+    Effect.gen(function*() {
+      const log: Array<string> = []
+      for (const onFailure of ["cancelAll", "continue"] as const) {
+        const runner = yield* PipelineRunner.make({ onFailure })
+        yield* runner.start("b", session("b", log))
+        const taken = yield* Effect.exit(runner.runAll({ a: session("a", log), b: session("b", log) }))
+        deepStrictEqual(reason(taken), new PipelineRunner.TaskExists({ name: "b" }))
+        deepStrictEqual(yield* runner.running, ["b"])
+      }
+      deepStrictEqual(log, [])
+      const runner = yield* PipelineRunner.make()
+      const unable = Effect.andThen(Effect.sleep("1 second"), Effect.fail("no" as const))
+      const running = yield* Effect.forkChild(Effect.exit(runner.runAll({ a: session("a", log), unable })))
+      yield* TestClock.adjust("1 second")
+      deepStrictEqual(yield* Fiber.join(running), Exit.fail("no" as const))
+      deepStrictEqual(log, ["a cancel: whoever ran it was interrupted"])
+      deepStrictEqual(yield* runner.running, [])
+      // No task has failed: the runner goes on.
+      yield* runner.start("a", session("a", log))
+    }))
+
   it.effect("stopAllWhenDone delivers everything that was queued before", () =>
     Effect.gen(function*() {
       const log: Array<string> = []
@@ -253,6 +275,15 @@ describe("PipelineRunner", () => {
       yield* settle
       yield* Fiber.interrupt(running)
       deepStrictEqual(log, ["a cancel: whoever ran it was interrupted"])
+      const unwound = yield* Latch.make(false)
+      const unwinds = PipelineTask.make(Processor.effect("Unwinds", { onCancel: () => unwound.await }))
+      const slowly = yield* Effect.forkChild(runner.run("slowly", unwinds), { startImmediately: true })
+      yield* settle
+      const interrupting = yield* Effect.forkChild(Fiber.interrupt(slowly), { startImmediately: true })
+      yield* settle
+      assert.isUndefined(interrupting.pollUnsafe())
+      yield* unwound.open
+      yield* Fiber.join(interrupting)
       const never = Processor.effect("Never", { onStart: () => Effect.never })
       const starting = yield* Effect.forkChild(runner.start("never", PipelineTask.make(never)), {
         startImmediately: true
@@ -384,6 +415,10 @@ describe("PipelineRunner", () => {
         // That was no failure.
         yield* runner.awaitAll
         yield* runner.start("peer", session("peer", log))
+        const more = yield* Effect.forkChild(runner.run("more", session("more", log)), { startImmediately: true })
+        yield* settle
+        yield* Fiber.interrupt(more)
+        deepStrictEqual(yield* runner.running, ["peer"])
       }))
 
     it.effect("leaves the others alone by default", () =>

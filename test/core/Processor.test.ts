@@ -200,7 +200,9 @@ describe("Processor", () => {
       const slow = Processor.queued("Slow", {
         data: (frame, { push }) => Effect.andThen(Effect.sleep("10 millis"), push(frame))
       })
-      const { down } = yield* run(slow, [text("a"), text("b"), interrupt, sleep("30 millis")], { allowInterruptions: false })
+      const { down } = yield* run(slow, [text("a"), text("b"), interrupt, sleep("30 millis")], {
+        allowInterruptions: false
+      })
       deepStrictEqual(show(down), [
         "StartFrame",
         "StartInterruptionFrame",
@@ -236,7 +238,9 @@ describe("Processor", () => {
         TextFrame: () => Effect.onInterrupt(Effect.never, () => Effect.sync(() => log.push("handler stopped"))),
         onCancel: (frame) => Effect.sync(() => log.push(`cancel: ${frame.reason}`))
       })
-      const { exit } = yield* run(p, [text("a"), sleep("1 millis"), act((task) => task.cancel("enough"))], { end: false })
+      const { exit } = yield* run(p, [text("a"), sleep("1 millis"), act((task) => task.cancel("enough"))], {
+        end: false
+      })
       deepStrictEqual(log, ["handler stopped", "cancel: enough"])
       assert.isTrue(Exit.isSuccess(exit) && exit.value._tag === "Cancelled" && exit.value.frame.reason === "enough")
     }))
@@ -249,7 +253,12 @@ describe("Processor", () => {
       const { down, exit, failures, up } = yield* run(p, [text("bad"), text("good")])
       deepStrictEqual(show(payload(down)), ["TextFrame(\"good\")"])
       const error = up[0] as Frame.ErrorFrame
-      assert.deepStrictEqual([error._tag, error.processor, error.fatal, error.error instanceof Boom], ["ErrorFrame", "P", false, true])
+      assert.deepStrictEqual([error._tag, error.processor, error.fatal, error.error instanceof Boom], [
+        "ErrorFrame",
+        "P",
+        false,
+        true
+      ])
       assert.strictEqual(failures.length, 1)
       assert.strictEqual(Cause.squash(failures[0]!.cause), error.error)
       assert.isTrue(Exit.isSuccess(exit) && exit.value._tag === "Ended")
@@ -269,7 +278,11 @@ describe("Processor", () => {
         const { exit } = yield* run(p, [text("a"), sleep("1 millis")], { end: false })
         assert.isTrue(Exit.isFailure(exit))
         const error = Cause.squash((exit as Exit.Failure<never, any>).cause) as { reason: any }
-        assert.deepStrictEqual([error.reason._tag, error.reason.processor, error.reason.cause], ["ProcessorFailed", "P", bug])
+        assert.deepStrictEqual([error.reason._tag, error.reason.processor, error.reason.cause], [
+          "ProcessorFailed",
+          "P",
+          bug
+        ])
       }))
   }
 
@@ -282,7 +295,9 @@ describe("Processor", () => {
         { end: false }
       )
       assert.isTrue(Exit.isFailure(fatal.exit))
-      const reported = yield* run(Processor.effect("P", handlers(Effect.die("x")), { onError: () => "report" }), [text("a")])
+      const reported = yield* run(Processor.effect("P", handlers(Effect.die("x")), { onError: () => "report" }), [
+        text("a")
+      ])
       deepStrictEqual(show(reported.up), ["ErrorFrame(P: x)"])
       const ignored = yield* run(Processor.effect("P", handlers(Effect.die("x")), { onError: "ignore" }), [text("a")])
       deepStrictEqual(show(ignored.up), [])
@@ -291,9 +306,13 @@ describe("Processor", () => {
 
   it.effect("a sync handler that returns an Effect is told so", () =>
     Effect.gen(function*() {
-      const { exit } = yield* run(Processor.sync("P", { TextFrame: () => Effect.void }), [text("a"), sleep("1 millis")], {
-        end: false
-      })
+      const { exit } = yield* run(
+        Processor.sync("P", { TextFrame: () => Effect.void }),
+        [text("a"), sleep("1 millis")],
+        {
+          end: false
+        }
+      )
       assert.include(String(Cause.squash((exit as Exit.Failure<never, any>).cause)), "returned an Effect")
     }))
 
@@ -406,7 +425,11 @@ describe("Processor", () => {
       let emitted = 0
       const source = Processor.source(
         "Source",
-        Stream.range(1, 100_000).pipe(Stream.rechunk(1), Stream.tap(() => Effect.sync(() => emitted++)), Stream.map((n) => text(String(n))))
+        Stream.range(1, 100_000).pipe(
+          Stream.rechunk(1),
+          Stream.tap(() => Effect.sync(() => emitted++)),
+          Stream.map((n) => text(String(n)))
+        )
       )
       const slow = Processor.effect("Slow", {
         TextFrame: (frame, { push }) => Effect.andThen(Effect.sleep("1 millis"), push(frame))
@@ -426,7 +449,10 @@ describe("Processor", () => {
       ))
       const frames = yield* Stream.runCollect(ending.output)
       deepStrictEqual(show(frames), ["StartFrame", "TextFrame(\"a\")", "TextFrame(\"b\")", "EndFrame"])
-      const failing = Processor.source("Source", Stream.concat(Stream.make(text("a")), Stream.fail(new Boom({ why: "gone" }))))
+      const failing = Processor.source(
+        "Source",
+        Stream.concat(Stream.make(text("a")), Stream.fail(new Boom({ why: "gone" })))
+      )
       const { down, failures, up } = yield* run(failing, [sleep("1 millis"), text("z")])
       deepStrictEqual(show(payload(down)), ["TextFrame(\"a\")", "TextFrame(\"z\")"])
       deepStrictEqual(show(up), ["ErrorFrame(Source: Boom)"])
@@ -438,7 +464,13 @@ describe("Processor", () => {
       const played: Array<string> = []
       const sink = Processor.sink("Sink", (frame) =>
         Effect.andThen(Effect.sleep("5 millis"), Effect.sync(() => played.push(...show([frame])))))
-      const { down } = yield* run(sink, [text("a"), Frame.SyncFrame.make({}), text("b"), Urgent.make({ n: 1 }), sleep("50 millis")])
+      const { down } = yield* run(sink, [
+        text("a"),
+        Frame.SyncFrame.make({}),
+        text("b"),
+        Urgent.make({ n: 1 }),
+        sleep("50 millis")
+      ])
       deepStrictEqual(played, ["TextFrame(\"a\")", "TextFrame(\"b\")"])
       deepStrictEqual(show(payload(down)), ["Urgent(n: 1)", "SyncFrame"])
     }))
@@ -449,9 +481,13 @@ describe("Processor", () => {
         frames.pipe(
           Stream.filter(Frame.TextFrame.is),
           Stream.map((frame) => frame.text),
-          Stream.mapAccum(() => "", (before, now) => before === "" ? [now, []] as const : ["", [before + now]] as const, {
-            onHalt: (rest) => rest === "" ? [] : [rest]
-          }),
+          Stream.mapAccum(
+            () => "",
+            (before, now) => before === "" ? [now, []] as const : ["", [before + now]] as const,
+            {
+              onHalt: (rest) => rest === "" ? [] : [rest]
+            }
+          ),
           Stream.map(text)
         ))
       const { down } = yield* run(pairs, [
@@ -465,13 +501,18 @@ describe("Processor", () => {
         Frame.SyncFrame.make({}),
         text("f")
       ])
-      deepStrictEqual(show(payload(down)).filter((line) => line !== "SyncFrame"), ["ab", "de", "f"].map((t) => `TextFrame("${t}")`))
+      deepStrictEqual(
+        show(payload(down)).filter((line) => line !== "SyncFrame"),
+        ["ab", "de", "f"].map((t) => `TextFrame("${t}")`)
+      )
     }))
 
   it.effect("concurrent puts any processor behind a mailbox", () =>
     Effect.gen(function*() {
       const captured = capture()
-      const p = Processor.concurrent(Processor.sync("P", { TextFrame: (frame, push) => push(text(frame.text.toUpperCase())) }))
+      const p = Processor.concurrent(
+        Processor.sync("P", { TextFrame: (frame, push) => push(text(frame.text.toUpperCase())) })
+      )
       const { down } = yield* run(Pipeline.make(p, captured.below), [text("a")])
       deepStrictEqual(show(down), ["StartFrame", "TextFrame(\"A\")", "EndFrame"])
     }))
@@ -512,7 +553,8 @@ describe("Processor", () => {
           )
       })
       const below = Processor.effect("Below", {
-        TextFrame: (frame) => Effect.clockWith((clock) => Effect.sync(() => seen.push([frame.text, clock.currentTimeMillisUnsafe()])))
+        TextFrame: (frame) =>
+          Effect.clockWith((clock) => Effect.sync(() => seen.push([frame.text, clock.currentTimeMillisUnsafe()])))
       })
       yield* run(Pipeline.make(p, below), [text("a"), sleep("100 millis")])
       deepStrictEqual(seen, [["x", 0], ["y", 10]])
@@ -529,7 +571,9 @@ describe("Processor", () => {
             : push(Frame.StartFrame.make({}))
       })
       const ended = yield* run(p, [text("end"), act((task) => task.await)], { end: false })
-      assert.isTrue(Exit.isSuccess(ended.exit) && ended.exit.value._tag === "Ended" && ended.exit.value.frame.reason === "asked")
+      assert.isTrue(
+        Exit.isSuccess(ended.exit) && ended.exit.value._tag === "Ended" && ended.exit.value.frame.reason === "asked"
+      )
       const cancelled = yield* run(p, [text("cancel"), act((task) => task.await)], { end: false })
       assert.isTrue(Exit.isSuccess(cancelled.exit) && cancelled.exit.value._tag === "Cancelled")
       const refused = yield* run(p, [text("start")])

@@ -1,12 +1,12 @@
-import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Effect, Fiber, Schema, Stream } from "effect"
-import { TestClock } from "effect/testing"
 import * as Frame from "@apipeline/core/Frame"
 import * as Pipeline from "@apipeline/core/Pipeline"
 import * as PipelineTask from "@apipeline/core/PipelineTask"
 import * as Sentence from "@apipeline/core/Sentence"
 import * as SentenceAggregator from "@apipeline/core/SentenceAggregator"
 import * as TextTransformer from "@apipeline/core/TextTransformer"
+import { assert, describe, it } from "@effect/vitest"
+import { Arbitrary, Effect, Fiber, Schema, Stream } from "effect"
+import { TestClock } from "effect/testing"
 
 const { deepStrictEqual, isAbove, notStrictEqual, strictEqual } = assert
 
@@ -322,10 +322,15 @@ describe("SentenceAggregator", () => {
   })
 
   let most = 0
-  it.effect.prop("lossless, whatever the text and wherever it is cut", { pieces }, ({ pieces }) =>
-    Effect.gen(function*() {
-      most = Math.max(most, yield* lossless(pieces.map((one) => one.join(""))))
-    }), { arbitrary: { runs: 500 } })
+  it.effect.prop(
+    "lossless, whatever the text and wherever it is cut",
+    { pieces },
+    ({ pieces }) =>
+      Effect.gen(function*() {
+        most = Math.max(most, yield* lossless(pieces.map((one) => one.join(""))))
+      }),
+    { arbitrary: { runs: 500 } }
+  )
   it.effect.prop("lossless for any string", { characters }, ({ characters }) => lossless(characters), {
     arbitrary: { runs: 200 }
   })

@@ -1,9 +1,9 @@
 import { Frame, Pipeline, PipelineTask, Processor } from "@apipeline/core"
 import { leaks, settle } from "@apipeline/core/testing"
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Effect, Exit, Schema } from "effect"
+import { type Arbitrary, Effect, Exit, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { build, type Entry, perform, play, recording, runs, scenario, type Scenario, within } from "./scenario.ts"
+import { build, type Entry, perform, play, recording, runs, type Scenario, scenario, within } from "./scenario.ts"
 
 const options = { arbitrary: { runs } }
 const timeout = Math.max(60_000, runs * 60)
@@ -28,19 +28,25 @@ const assertOrder = (log: ReadonlyArray<Entry>, stages: number) => {
       for (let to = 0; to < stages; to++) {
         if (direction === "downstream" ? to <= from : to >= from) continue
         const places = of("saw", to).map((e) => place.get(e.frame.id)).filter((p) => p !== undefined)
-        for (let i = 1; i < places.length; i++) assert.isAbove(places[i]!, places[i - 1]!, `${direction}: ${from} -> ${to}`)
+        for (let i = 1; i < places.length; i++) {
+          assert.isAbove(places[i]!, places[i - 1]!, `${direction}: ${from} -> ${to}`)
+        }
       }
     }
   }
 }
 
 describe("guarantees", () => {
-  check("1. order: what one processor pushes in one direction is seen in push order", scenario({ interrupts: true, reacts: true, fails: true }), (s) =>
-    Effect.gen(function*() {
-      const { finished, log } = yield* perform(s)
-      assert.isTrue(finished)
-      assertOrder(log, s.stages.length)
-    }))
+  check(
+    "1. order: what one processor pushes in one direction is seen in push order",
+    scenario({ interrupts: true, reacts: true, fails: true }),
+    (s) =>
+      Effect.gen(function*() {
+        const { finished, log } = yield* perform(s)
+        assert.isTrue(finished)
+        assertOrder(log, s.stages.length)
+      })
+  )
 
   check("2. nothing lost, nothing twice", scenario({ reacts: true }), (s) =>
     Effect.gen(function*() {
@@ -77,30 +83,40 @@ describe("guarantees", () => {
           )
           assert.isAtLeast(pushed, cut, `stage ${stage} saw ${entry.frame.name} of before the interruption`)
         })
-        if (s.stages[stage]!.kind !== "silent") assert.strictEqual(told.size, cuts.size, `stage ${stage} is told of every interruption`)
+        if (s.stages[stage]!.kind !== "silent") {
+          assert.strictEqual(told.size, cuts.size, `stage ${stage} is told of every interruption`)
+        }
       }
     }))
 
-  check("4. uninterruptible frames survive, exactly once, in order", scenario({ interrupts: true, reacts: true }), (s) =>
-    Effect.gen(function*() {
-      const { down, queued } = yield* perform(s)
-      const keep = (frames: ReadonlyArray<Frame.Frame>) => ids(frames.filter((f) => f._tag === "Keep"))
-      assert.deepStrictEqual(keep(down), keep(queued))
-    }))
+  check(
+    "4. uninterruptible frames survive, exactly once, in order",
+    scenario({ interrupts: true, reacts: true }),
+    (s) =>
+      Effect.gen(function*() {
+        const { down, queued } = yield* perform(s)
+        const keep = (frames: ReadonlyArray<Frame.Frame>) => ids(frames.filter((f) => f._tag === "Keep"))
+        assert.deepStrictEqual(keep(down), keep(queued))
+      })
+  )
 
-  check("5. the end is last: everything queued before it is seen, nothing after it", scenario({ interrupts: true, reacts: true }), (s) =>
-    Effect.gen(function*() {
-      const { cuts, down, log, queued, up } = yield* perform(s)
-      for (let stage = 0; stage < s.stages.length; stage++) {
-        const seen = log.filter((e) => e.stage === stage && e.what !== "pushed")
-        if (s.stages[stage]!.kind === "silent") continue
-        assert.strictEqual(seen.filter((e) => e.frame._tag === "EndFrame").length, 1)
-        assert.strictEqual(seen.at(-1)!.frame._tag, "EndFrame")
-      }
-      assert.strictEqual(down.at(-1)!._tag, "EndFrame")
-      if (cuts.size > 0) return
-      assert.strictEqual([...down, ...up].filter((f) => queued.includes(f)).length, queued.length)
-    }))
+  check(
+    "5. the end is last: everything queued before it is seen, nothing after it",
+    scenario({ interrupts: true, reacts: true }),
+    (s) =>
+      Effect.gen(function*() {
+        const { cuts, down, log, queued, up } = yield* perform(s)
+        for (let stage = 0; stage < s.stages.length; stage++) {
+          const seen = log.filter((e) => e.stage === stage && e.what !== "pushed")
+          if (s.stages[stage]!.kind === "silent") continue
+          assert.strictEqual(seen.filter((e) => e.frame._tag === "EndFrame").length, 1)
+          assert.strictEqual(seen.at(-1)!.frame._tag, "EndFrame")
+        }
+        assert.strictEqual(down.at(-1)!._tag, "EndFrame")
+        if (cuts.size > 0) return
+        assert.strictEqual([...down, ...up].filter((f) => queued.includes(f)).length, queued.length)
+      })
+  )
 
   check("6. cancel is prompt and total", scenario({ interrupts: true, reacts: true }), (s) =>
     Effect.gen(function*() {
@@ -128,56 +144,70 @@ describe("guarantees", () => {
       assert.strictEqual(alive, 0)
     }))
 
-  check("7. StopTask keeps processors alive: a new task takes over", scenario({ reacts: true }), (s) =>
-    Effect.gen(function*() {
-      const record = recording()
-      const asks = new Set<number>()
-      const first = yield* Effect.orDie(PipelineTask.make(build(s.stages, record, asks)))
-      const running = yield* Effect.forkScoped(first.run, { startImmediately: true })
-      const half = Math.floor(s.script.length / 2)
-      yield* play(first, s.script.slice(0, half), s.stages.length, record, asks)
-      yield* Effect.orDie(first.stopTask)
-      assert.isTrue(yield* within(running))
-      const before = record.log.length
-      const second = yield* Effect.orDie(PipelineTask.takeOver(first))
-      const again = yield* Effect.forkScoped(second.run, { startImmediately: true })
-      yield* play(second, s.script.slice(half), s.stages.length, record, asks)
-      yield* Effect.orDie(second.stopWhenDone)
-      assert.isTrue(yield* within(again))
-      for (let stage = 0; stage < s.stages.length; stage++) {
-        if (s.stages[stage]!.kind === "silent") continue
-        const told = (entries: ReadonlyArray<Entry>) =>
-          entries.filter((e) => e.stage === stage && e.what === "told").map((e) => e.frame._tag)
-        assert.deepStrictEqual(told(record.log.slice(0, before)), ["StartFrame", "StopTaskFrame"])
-        assert.deepStrictEqual(told(record.log.slice(before)), ["StartFrame", "EndFrame"])
-        const seen = record.log.filter((e) => e.stage === stage && e.what === "saw" && record.queued.includes(e.frame))
-        assert.strictEqual(seen.length, record.queued.length)
-      }
-    }).pipe(Effect.scoped))
+  check(
+    "7. StopTask keeps processors alive: a new task takes over",
+    scenario({ reacts: true }),
+    (s) =>
+      Effect.gen(function*() {
+        const record = recording()
+        const asks = new Set<number>()
+        const first = yield* Effect.orDie(PipelineTask.make(build(s.stages, record, asks)))
+        const running = yield* Effect.forkScoped(first.run, { startImmediately: true })
+        const half = Math.floor(s.script.length / 2)
+        yield* play(first, s.script.slice(0, half), s.stages.length, record, asks)
+        yield* Effect.orDie(first.stopTask)
+        assert.isTrue(yield* within(running))
+        const before = record.log.length
+        const second = yield* Effect.orDie(PipelineTask.takeOver(first))
+        const again = yield* Effect.forkScoped(second.run, { startImmediately: true })
+        yield* play(second, s.script.slice(half), s.stages.length, record, asks)
+        yield* Effect.orDie(second.stopWhenDone)
+        assert.isTrue(yield* within(again))
+        for (let stage = 0; stage < s.stages.length; stage++) {
+          if (s.stages[stage]!.kind === "silent") continue
+          const told = (entries: ReadonlyArray<Entry>) =>
+            entries.filter((e) => e.stage === stage && e.what === "told").map((e) => e.frame._tag)
+          assert.deepStrictEqual(told(record.log.slice(0, before)), ["StartFrame", "StopTaskFrame"])
+          assert.deepStrictEqual(told(record.log.slice(before)), ["StartFrame", "EndFrame"])
+          const seen = record.log.filter((e) =>
+            e.stage === stage && e.what === "saw" && record.queued.includes(e.frame)
+          )
+          assert.strictEqual(seen.length, record.queued.length)
+        }
+      }).pipe(Effect.scoped)
+  )
 
-  check("8. no deadlock with bounded mailboxes", scenario({ interrupts: true, reacts: true, fails: true }), (s) =>
-    Effect.gen(function*() {
-      const tight = { ...s, stages: s.stages.map((stage) => ({ ...stage, capacity: 1, reacts: true })) }
-      const { finished } = yield* perform(tight, { capacity: 1 })
-      assert.isTrue(finished)
-    }))
-
-  check("9. no silence: every failure is told, every frame that did not arrive is counted", scenario({ fails: true, interrupts: true }), (s) =>
-    Effect.gen(function*() {
-      const { cuts, down, drops, failed, log, mishaps, queued, up } = yield* perform(s)
-      assert.strictEqual(failed, mishaps.length)
-      const errors = up.filter((f) => f._tag === "ErrorFrame")
-      assert.strictEqual(errors.length, mishaps.length)
-      const arrived = new Set([...down, ...up])
-      const missing = queued.filter((f) => !arrived.has(f) && !mishaps.includes(f.id))
-      if (cuts.size === 0) assert.deepStrictEqual(ids(missing), [])
-      // A frame that an interruption takes is either still queued (counted as dropped) or at work (its handler is cut).
-      const atWork = missing.filter((f) => {
-        const last = log.findLast((e) => e.frame === f)!
-        return last.what === "saw"
+  check(
+    "8. no deadlock with bounded mailboxes",
+    scenario({ interrupts: true, reacts: true, fails: true }),
+    (s) =>
+      Effect.gen(function*() {
+        const tight = { ...s, stages: s.stages.map((stage) => ({ ...stage, capacity: 1, reacts: true })) }
+        const { finished } = yield* perform(tight, { capacity: 1 })
+        assert.isTrue(finished)
       })
-      assert.isAtLeast(drops["interrupted"]! + atWork.length, missing.length)
-    }))
+  )
+
+  check(
+    "9. no silence: every failure is told, every frame that did not arrive is counted",
+    scenario({ fails: true, interrupts: true }),
+    (s) =>
+      Effect.gen(function*() {
+        const { cuts, down, drops, failed, log, mishaps, queued, up } = yield* perform(s)
+        assert.strictEqual(failed, mishaps.length)
+        const errors = up.filter((f) => f._tag === "ErrorFrame")
+        assert.strictEqual(errors.length, mishaps.length)
+        const arrived = new Set([...down, ...up])
+        const missing = queued.filter((f) => !arrived.has(f) && !mishaps.includes(f.id))
+        if (cuts.size === 0) assert.deepStrictEqual(ids(missing), [])
+        // A frame that an interruption takes is either still queued (counted as dropped) or at work (its handler is cut).
+        const atWork = missing.filter((f) => {
+          const last = log.findLast((e) => e.frame === f)!
+          return last.what === "saw"
+        })
+        assert.isAtLeast(drops["interrupted"]! + atWork.length, missing.length)
+      })
+  )
 
   it.effect.prop("9b. dropping and sliding: in = out + dropped", {
     capacity: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 9 })),

@@ -44,7 +44,10 @@ const action = (interrupts: boolean) =>
   Schema.Union([
     Schema.Struct({ act: Schema.Literals(["text", "keep", "sync", "urgent", "up"]) }),
     Schema.Struct({ act: Schema.Literals(["text"]) }),
-    Schema.Struct({ act: Schema.Literals(["time"]), millis: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 8 })) }),
+    Schema.Struct({
+      act: Schema.Literals(["time"]),
+      millis: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 8 }))
+    }),
     ...(interrupts ? [Schema.Struct({ act: Schema.Literals(["interrupt", "ask"]) })] : [])
   ])
 
@@ -59,7 +62,11 @@ export const scenario = (
     })),
     ({ script, stages }) => ({
       script,
-      stages: stages.map((s) => ({ ...s, reacts: s.reacts && options.reacts === true, fails: s.fails && options.fails === true }))
+      stages: stages.map((s) => ({
+        ...s,
+        reacts: s.reacts && options.reacts === true,
+        fails: s.fails && options.fails === true
+      }))
     })
   )
 
@@ -92,7 +99,11 @@ const hash = (a: number, b: number): number => (((a + 1) * 2654435761 + b * 4050
 const isReply = (frame: Frame.Frame): boolean => frame.metadata?.["reply"] !== undefined
 
 /** The pipeline of a scenario, with a recorder in every processor. */
-export const build = (stages: ReadonlyArray<Stage>, recording: Recording, asks: Set<number>): Pipeline.Pipeline<Mishap> => {
+export const build = (
+  stages: ReadonlyArray<Stage>,
+  recording: Recording,
+  asks: Set<number>
+): Pipeline.Pipeline<Mishap> => {
   const { log } = recording
   const processors = stages.map((stage, index): Processor.Processor<Mishap> => {
     const entry = (what: Entry["what"], direction: Frame.Direction, frame: Frame.Frame) => {
@@ -121,7 +132,9 @@ export const build = (stages: ReadonlyArray<Stage>, recording: Recording, asks: 
       const work = Effect.gen(function*() {
         const pause = stage.delay === 0 ? 0 : hash(frame.id - recording.first, index + 7) % (stage.delay + 1)
         if (pause > 0) yield* Effect.sleep(pause)
-        if (stage.fails && frame.kind === "data" && !isReply(frame) && hash(frame.id - recording.first, index) % 5 === 0) {
+        if (
+          stage.fails && frame.kind === "data" && !isReply(frame) && hash(frame.id - recording.first, index) % 5 === 0
+        ) {
           recording.mishaps.push(frame.id)
           return yield* new Mishap({ frame: frame.id })
         }
@@ -140,7 +153,9 @@ export const build = (stages: ReadonlyArray<Stage>, recording: Recording, asks: 
         entry("pushed", direction, frame)
         yield* context.push(frame)
       })
-      return stage.kind === "forking" ? Effect.catchTag(Effect.timeout(work, "1 hour"), "TimeoutError", Effect.die) : work
+      return stage.kind === "forking"
+        ? Effect.catchTag(Effect.timeout(work, "1 hour"), "TimeoutError", Effect.die)
+        : work
     }
     const lifecycle = <Result>(result: Result) => {
       const tell = (frame: Frame.Frame): Result => {
@@ -235,7 +250,7 @@ export const play = Effect.fnUntraced(function*(
 })
 
 /** Lets virtual time pass until an Effect has completed: `false` when it has not after a minute of standing still. */
-export const within = <A, E>(fiber: { readonly pollUnsafe: () => unknown }): Effect.Effect<boolean> =>
+export const within = (fiber: { readonly pollUnsafe: () => unknown }): Effect.Effect<boolean> =>
   Effect.gen(function*() {
     for (let i = 0; i < 600 && fiber.pollUnsafe() === undefined; i++) {
       yield* settle

@@ -44,8 +44,8 @@ export interface Options {
   /** The frames not to log. Default: none. */
   readonly ignore?: Selection | undefined
   /**
-   * Logs the first and then every n-th of the frames with the same tag that would be logged: for all of them a number,
-   * for some of them a record by tag. Default: 1.
+   * Logs the first and then every n-th of the frames that would be logged and have the same tag and way: for all of
+   * them a number, for some of them a record by tag. Default: 1.
    */
   readonly every?: number | Readonly<Record<string, number>> | undefined
   /** The only direction to log. Lifecycle frames count as downstream. Default: both. */
@@ -84,7 +84,7 @@ const check = ({ every }: Options): void => {
 interface Selector {
   readonly matches: (frame: Frame.Frame, direction: Frame.Direction | undefined) => boolean
   /** Whether it is the turn of a frame that matches. */
-  readonly counts: (frame: Frame.Frame) => boolean
+  readonly counts: (frame: Frame.Frame, way: string) => boolean
 }
 
 const makeSelector = (options: Options): Selector => {
@@ -96,11 +96,12 @@ const makeSelector = (options: Options): Selector => {
     matches: ({ _tag }, direction) =>
       (direction === undefined || options.direction === undefined || direction === options.direction) &&
       (include === undefined || include.has(_tag)) && !ignore.has(_tag),
-    counts: ({ _tag }) => {
+    counts: ({ _tag }, way) => {
       const n = typeof every === "number" ? every : every.get(_tag) ?? 1
       if (n === 1) return true
-      const before = seen.get(_tag) ?? 0
-      seen.set(_tag, (before + 1) % n)
+      const key = `${way}: ${_tag}`
+      const before = seen.get(key) ?? 0
+      seen.set(key, (before + 1) % n)
       return before === 0
     }
   }
@@ -154,9 +155,9 @@ export const make = (options: Options = {}): Processor.Processor => {
       const { counts, matches } = makeSelector(options)
       let failed = false
       const log = (direction: Frame.Direction, frame: Frame.Frame, { name, report }: Processor.ProcessorContext) => {
-        if (failed || !matches(frame, direction) || !counts(frame)) return Effect.void
-        const arrow = direction === "downstream" ? "->" : "<-"
-        return Effect.catchCause(write(() => `${arrow} ${name}: ${Frame.format(frame)}`), (cause) => {
+        const way = direction === "downstream" ? `-> ${name}` : `<- ${name}`
+        if (failed || !matches(frame, direction) || !counts(frame, way)) return Effect.void
+        return Effect.catchCause(write(() => `${way}: ${Frame.format(frame)}`), (cause) => {
           failed = true
           return report(Cause.squash(cause))
         })
@@ -211,8 +212,8 @@ export const observer = (options: Options = {}): PipelineObserver.PipelineObserv
   return PipelineObserver.make(options.name ?? "FrameLogger", (event) => {
     if (event._tag === "Push") {
       const { direction, frame, from, to } = event
-      if (!matches(frame, direction) || !counts(frame)) return Effect.void
       const way = direction === "downstream" ? `${from} -> ${to}` : `${to} <- ${from}`
+      if (!matches(frame, direction) || !counts(frame, way)) return Effect.void
       return write(() => `${way}: ${Frame.format(frame)}`)
     }
     if (event._tag === "Drop" && matches(event.frame, undefined)) {

@@ -224,8 +224,10 @@ export const toQueue: {
           ? Effect.void
           : Effect.fail(new QueueClosed({ output: options.name ?? "Output", frame: frame.name }))),
     onInterruption: () =>
-      Effect.flatMap(Effect.orElseSucceed(Queue.clear(queue), () => []), (frames) =>
-        Queue.offerAll(queue, frames.filter((frame) => frame.uninterruptible) as Array<Data>))
+      Effect.flatMap(
+        Effect.orElseSucceed(Queue.clear(queue), () => []),
+        (frames) => Queue.offerAll(queue, frames.filter((frame) => frame.uninterruptible) as Array<Data>)
+      )
   }
   const setUp = options.endWhenDone === true
     ? Effect.as(Effect.addFinalizer(() => Queue.end(queue as DataQueue<Cause.Done>)), methods)

@@ -9,8 +9,13 @@ import * as Graph from "effect/Graph"
 import * as Layer from "effect/Layer"
 import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
+import * as Frame from "./Frame.ts"
+import { Task } from "./internal/task.ts"
 import { flatten } from "./internal/topology.ts"
+import type * as PipelineError from "./PipelineError.ts"
+import type * as PipelineTask from "./PipelineTask.ts"
 import type * as Processor from "./Processor.ts"
 
 const TypeId = "~apipeline/Pipeline"
@@ -112,21 +117,65 @@ export interface ServiceClass<in out Self, in out Id extends string, out E, out 
  * @category services
  * @since 0.1.0
  */
-export const Service =
-  <Self>() =>
-  <const Id extends string, E, R>(id: Id, pipeline: Pipeline<E, R>): ServiceClass<Self, Id, E, Exclude<R, Scope.Scope>> => {
-    const Base = Context.Service<Self, Pipeline<E>>()(id)
-    const layer = Layer.effect(
-      Base,
-      Effect.gen(function*() {
-        const services = yield* Effect.context<R>()
-        const parts = yield* flatten(pipeline)
-        const elements = parts.map((part) => ({ ...part.processor, services: part.services ?? services }))
-        return Object.assign(Object.create(Proto), { elements, services }) as Pipeline<E>
-      })
+export const Service = <Self>() =>
+<const Id extends string, E, R>(
+  id: Id,
+  pipeline: Pipeline<E, R>
+): ServiceClass<Self, Id, E, Exclude<R, Scope.Scope>> => {
+  const Base = Context.Service<Self, Pipeline<E>>()(id)
+  const layer = Layer.effect(
+    Base,
+    Effect.gen(function*() {
+      const services = yield* Effect.context<R>()
+      const parts = yield* flatten(pipeline)
+      const elements = parts.map((part) => ({ ...part.processor, services: part.services ?? services }))
+      return Object.assign(Object.create(Proto), { elements, services }) as Pipeline<E>
+    })
+  )
+  return Object.assign(Base, { layer }) as any
+}
+
+/**
+ * A pipeline as a transformer of streams: the frames of the input go in, what leaves at the downstream end comes out
+ * (without lifecycle frames), and both ends push back. The stream's end ends the pipeline in order; closing the output
+ * early cancels it. A failure of the input, or a fatal one of the pipeline, fails the output.
+ *
+ * @example
+ * ```ts
+ * import { Stream } from "effect"
+ * import { Frame, Pipeline, Processor } from "@apipeline/core"
+ *
+ * const upper = Processor.sync("Upper", {
+ *   TextFrame: (frame, push) => push(Frame.TextFrame.make({ text: frame.text.toUpperCase() }))
+ * })
+ * const frames = Stream.make("a", "b").pipe(
+ *   Stream.map((text) => Frame.TextFrame.make({ text })),
+ *   Pipeline.transform(upper)
+ * )
+ * ```
+ *
+ * @category combinators
+ * @since 0.1.0
+ */
+export const transform = <E, R>(pipeline: Element<E, R>, options?: PipelineTask.Options) =>
+<E2, R2>(
+  input: Stream.Stream<Frame.Frame, E2, R2>
+): Stream.Stream<Frame.Frame, E2 | PipelineError.PipelineError, Exclude<R, Scope.Scope> | R2> =>
+  Stream.unwrap(Effect.gen(function*() {
+    const task = yield* Task.make(pipeline, { capacity: 64, outputCapacity: 64, ...options })
+    // Subscribed before anything can flow, and only then fed: the input is pulled as fast as the output is read.
+    const output = yield* task.subscribe
+    const feed = Effect.gen(function*() {
+      yield* task.start
+      yield* task.queueFrames(input, "downstream")
+      yield* task.stopWhenDone
+    })
+    return Stream.merge(
+      Stream.filter(output, (frame) => !Frame.isLifecycle(frame)),
+      Stream.drain(Stream.fromEffect(feed)),
+      { haltStrategy: "left" }
     )
-    return Object.assign(Base, { layer }) as any
-  }
+  })) as Stream.Stream<Frame.Frame, E2 | PipelineError.PipelineError, Exclude<R, Scope.Scope> | R2>
 
 /**
  * What a node of a pipeline's graph is.
@@ -165,7 +214,9 @@ export const graph = (pipeline: Element): Graph.DirectedGraph<GraphNode, string>
       { name: "output", kind: "sink", queued: true }
     ]
     const indices = nodes.map((node) => Graph.addNode(mutable, node))
-    for (let i = 1; i < indices.length; i++) Graph.addEdge(mutable, indices[i - 1]!, indices[i]!, nodes[i]!.queued ? "queue" : "call")
+    for (let i = 1; i < indices.length; i++) {
+      Graph.addEdge(mutable, indices[i - 1]!, indices[i]!, nodes[i]!.queued ? "queue" : "call")
+    }
     return undefined
   })
 

@@ -269,7 +269,7 @@ export const make = (options: Options = {}): Effect.Effect<Service, never, Scope
     // In a fiber of the runner: whoever asked for it may belong to the very task, and be gone before all are told.
     const cancel = (entry: Entry, reason: string): void => {
       entry.cancelled ??= reason
-      if (entry.task !== undefined) void fork(Effect.void)
+      if (entry.task !== undefined) fork(entry.task.cancel(reason))
       else Deferred.doneUnsafe(entry.abort, Exit.fail(fail(new NotStarted({ name: entry.name, because: reason }))))
     }
 

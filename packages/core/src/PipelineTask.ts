@@ -13,6 +13,7 @@ import type * as Frame from "./Frame.ts"
 import { Task } from "./internal/task.ts"
 import type * as Pipeline from "./Pipeline.ts"
 import type * as PipelineError from "./PipelineError.ts"
+import type * as PipelineMetrics from "./PipelineMetrics.ts"
 import type * as PipelineObserver from "./PipelineObserver.ts"
 
 /**
@@ -158,6 +159,8 @@ export interface PipelineTask<out E = never> {
   readonly observe: (observer: PipelineObserver.PipelineObserver) => Effect.Effect<Effect.Effect<void>>
   /** Processors and whether they are usable (their set-up has not failed). */
   readonly processors: Effect.Effect<ReadonlyArray<{ readonly name: string; readonly usable: boolean }>>
+  /** The numbers of each processor so far; empty without `enableMetrics`. */
+  readonly metrics: Effect.Effect<ReadonlyArray<PipelineMetrics.ProcessorMetrics>>
   /** Frames that did not arrive so far, by reason. */
   readonly drops: Effect.Effect<Readonly<Record<PipelineObserver.DropEvent["reason"], number>>>
 }
@@ -221,6 +224,7 @@ const toPublic = <E>(task: Task): PipelineTask<E> => {
     cancel: (reason) => task.cancel(reason),
     observe: (observer) => task.observe(observer),
     processors: Effect.sync(() => task.kernel.nodes.map(({ name, usable }) => ({ name, usable }))),
+    metrics: task.metrics,
     drops: Effect.sync(() => ({ ...task.drops }))
   }
   tasks.set(self, task)

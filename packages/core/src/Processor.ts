@@ -195,11 +195,16 @@ type Results<B> = {
     : never
 }[keyof B]
 
-type OnlyKnown<B, Apps extends AppClasses> =
-  & { readonly [K in Exclude<keyof B, keyof EffectBehaviour<Apps>>]: never }
+type OnlyKnown<B, Allowed> =
+  & { readonly [K in Exclude<keyof B, keyof Allowed>]: never }
   & (B extends { readonly upstream: infer U }
-    ? { readonly upstream: { readonly [K in Exclude<keyof U, keyof Handlers<Apps, never, never>>]: never } }
+    ? Allowed extends { readonly upstream?: infer V }
+      ? { readonly upstream: { readonly [K in Exclude<keyof U, keyof NonNullable<V>>]: never } }
+    : unknown
     : unknown)
+
+/** A behaviour with nothing in it that would never be called. */
+type Known<B, Allowed> = B & OnlyKnown<B, Allowed>
 
 type ErrorOf<B> = Effect.Error<Extract<Results<B>, Effect.Effect<any, any, any>>>
 type ServicesOf<B> = Exclude<Effect.Services<Extract<Results<B>, Effect.Effect<any, any, any>>>, Scope.Scope>
@@ -261,13 +266,13 @@ export const isProcessor = (u: unknown): u is Any => typeof u === "object" && u 
  * @since 0.1.0
  */
 export const sync: {
-  <const Apps extends AppClasses = []>(
+  <B extends SyncBehaviour<Apps>, const Apps extends AppClasses = []>(
     name: string,
-    behaviour: SyncBehaviour<Apps> | (() => SyncBehaviour<Apps>),
+    behaviour: Known<B, SyncBehaviour<Apps>> | (() => Known<B, SyncBehaviour<Apps>>),
     options?: Options<Apps>
   ): Processor
-  <const Apps extends AppClasses = []>(
-    behaviour: SyncBehaviour<Apps> | (() => SyncBehaviour<Apps>),
+  <B extends SyncBehaviour<Apps>, const Apps extends AppClasses = []>(
+    behaviour: Known<B, SyncBehaviour<Apps>> | (() => Known<B, SyncBehaviour<Apps>>),
     options?: Options<Apps>
   ): Processor
 } = named("sync", "Sync", false)
@@ -275,20 +280,20 @@ export const sync: {
 interface MakeEffect {
   <B extends EffectBehaviour<Apps>, const Apps extends AppClasses = []>(
     name: string,
-    behaviour: B & EffectBehaviour<Apps> & OnlyKnown<B, Apps>,
+    behaviour: Known<B, EffectBehaviour<Apps>>,
     options?: Options<Apps>
   ): Processor<ErrorOf<B>, ServicesOf<B>>
   <B extends EffectBehaviour<Apps>, E, R, const Apps extends AppClasses = []>(
     name: string,
-    behaviour: Effect.Effect<B & EffectBehaviour<Apps> & OnlyKnown<B, Apps>, E, R>,
+    behaviour: Effect.Effect<Known<B, EffectBehaviour<Apps>>, E, R>,
     options?: Options<Apps>
   ): Processor<E | ErrorOf<B>, Exclude<R, Scope.Scope> | ServicesOf<B>>
   <B extends EffectBehaviour<Apps>, const Apps extends AppClasses = []>(
-    behaviour: B & EffectBehaviour<Apps> & OnlyKnown<B, Apps>,
+    behaviour: Known<B, EffectBehaviour<Apps>>,
     options?: Options<Apps>
   ): Processor<ErrorOf<B>, ServicesOf<B>>
   <B extends EffectBehaviour<Apps>, E, R, const Apps extends AppClasses = []>(
-    behaviour: Effect.Effect<B & EffectBehaviour<Apps> & OnlyKnown<B, Apps>, E, R>,
+    behaviour: Effect.Effect<Known<B, EffectBehaviour<Apps>>, E, R>,
     options?: Options<Apps>
   ): Processor<E | ErrorOf<B>, Exclude<R, Scope.Scope> | ServicesOf<B>>
 }
@@ -489,19 +494,18 @@ export interface ServiceClass<in out Self, in out Id extends string, out ES, out
  * @category services
  * @since 0.1.0
  */
-export const Service =
-  <Self>() =>
-  <const Id extends string, ES, RS, E, R>(
-    id: Id,
-    options: { readonly make: Effect.Effect<Processor<ES, RS>, E, R> }
-  ): ServiceClass<Self, Id, ES, E, Exclude<R | RS, Scope.Scope>> => {
-    const Base = Context.Service<Self, Processor<ES>>()(id)
-    const layer = Layer.effect(
-      Base,
-      Effect.gen(function*() {
-        const services = yield* Effect.context<RS>()
-        return Object.assign(Object.create(Proto), yield* options.make, { name: id, services }) as Processor<ES>
-      })
-    )
-    return Object.assign(Base, { layer }) as any
-  }
+export const Service = <Self>() =>
+<const Id extends string, ES, RS, E, R>(
+  id: Id,
+  options: { readonly make: Effect.Effect<Processor<ES, RS>, E, R> }
+): ServiceClass<Self, Id, ES, E, Exclude<R | RS, Scope.Scope>> => {
+  const Base = Context.Service<Self, Processor<ES>>()(id)
+  const layer = Layer.effect(
+    Base,
+    Effect.gen(function*() {
+      const services = yield* Effect.context<RS>()
+      return Object.assign(Object.create(Proto), yield* options.make, { name: id, services }) as Processor<ES>
+    })
+  )
+  return Object.assign(Base, { layer }) as any
+}

@@ -80,34 +80,42 @@ export interface Aggregator {
 
 const tokens = (tags: ReadonlyArray<Sentence.TagPair>): Sentence.Splitter => {
   const starts = tags.map(([start]) => start)
-  let pending = ""
   let open: Sentence.TagPair | undefined
-  let index = 0
-  const take = (length: number): ReadonlyArray<string> => {
-    const piece = pending.slice(0, length)
-    pending = pending.slice(length)
+  // the end of the open span is looked for in `recent` only, so a long one is not looked at again and again
+  let head = ""
+  let recent = ""
+  const take = (keep: number): ReadonlyArray<string> => {
+    const piece = head + recent.slice(0, recent.length - keep)
+    recent = recent.slice(recent.length - keep)
+    head = ""
     open = undefined
-    index = 0
     return piece === "" ? [] : [piece]
   }
   return {
     push: (chunk) => {
-      pending += chunk
-      if (tags.length > 0) ({ index, open } = Sentence.openTag(pending, { tags, open, from: index }))
-      return open === undefined ? take(pending.length - Sentence.trailingPartialMatch(pending, starts)) : []
+      recent += chunk
+      if (tags.length === 0) return take(0)
+      const state = Sentence.openTag(recent, { tags, open })
+      open = state.open
+      if (open === undefined) return take(Sentence.trailingPartialMatch(recent, starts))
+      head += recent.slice(0, state.index)
+      recent = recent.slice(state.index)
+      return []
     },
-    flush: () => take(pending.length),
+    flush: () => take(0),
     get pending() {
-      return pending
+      return head + recent
     },
     reset: () => {
-      take(pending.length)
+      take(0)
     }
   }
 }
 
 const makeSplitter = (options: AggregatorOptions): Sentence.Splitter =>
-  options.mode === "token" ? tokens(options.tags ?? []) : Sentence.makeSplitter(options)
+  options.mode === "token"
+    ? tokens((options.tags ?? []).filter(([start]) => start !== ""))
+    : Sentence.makeSplitter(options)
 
 const trims = (options: AggregatorOptions): boolean => options.trim === true && options.mode !== "token"
 

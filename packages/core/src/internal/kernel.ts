@@ -16,6 +16,10 @@ export type DropReason = "full" | "interrupted" | "cancelled" | "ended"
 export interface Tap {
   readonly arrived: (port: Port, frame: Frame.Frame) => void
   readonly pushed: (port: Port, frame: Frame.Frame) => void
+  readonly told: (node: Node) => void
+  /** Milliseconds, of any origin. */
+  readonly now: () => number
+  readonly handled: (port: Port, since: number) => void
 }
 
 /** The task that a running pipeline works for at the moment. */
@@ -89,7 +93,9 @@ export class Kernel {
       schedule: (lane) => this.schedule(lane),
       busy: (change) => this.busy(change),
       killed: (lane) => {
-        if (lane instanceof PortLane) for (const { down, up } of this.nodes) [down, up].forEach((port) => port.release(lane))
+        if (lane instanceof PortLane) {
+          for (const { down, up } of this.nodes) [down, up].forEach((port) => port.release(lane))
+        }
       },
       defect: (lane, exit: Exit.Failure<unknown, unknown>) => this.report(lane.name, exit.cause, true)
     }
@@ -123,11 +129,18 @@ export class Kernel {
 
   // ---------------------------------------------------------------------------------------------- lanes
 
-  private mailbox(node: Node, options: { readonly capacity: number; readonly strategy: Strategy }): Mailbox<Frame.Frame> {
+  private mailbox(
+    node: Node,
+    options: { readonly capacity: number; readonly strategy: Strategy }
+  ): Mailbox<Frame.Frame> {
     return { ...options, interruptible, droppable, onDrop: (frame, reason) => this.dropped(node, frame, reason) }
   }
 
-  private addLane(first: Port, options: { readonly capacity: number; readonly strategy: Strategy }, host: Host): PortLane {
+  private addLane(
+    first: Port,
+    options: { readonly capacity: number; readonly strategy: Strategy },
+    host: Host
+  ): PortLane {
     const lane = new PortLane(first.node.name, host, this.mailbox(first.node, options), (frame) => first.receive(frame))
     this.lanes.add(lane)
     if (this.held) lane.pause()
@@ -204,6 +217,13 @@ export class Kernel {
     resume()
   }
 
+  /** The most frames that have waited in a processor's mailboxes. */
+  highWaterOf(node: Node): number {
+    let most = 0
+    for (const lane of this.lanes) if (lane.ports[0]?.node === node) most = Math.max(most, lane.highWater)
+    return most
+  }
+
   // ---------------------------------------------------------------------------------------------- frames
 
   /** Frames from outside, in order with each other. */
@@ -244,7 +264,7 @@ export class Kernel {
   /** `EndFrame` (or `StopTaskFrame`) at the head of the intake: it goes when all else has arrived, both ways. */
   private endWhenQuiet(frame: Frame.Frame): Work {
     const intake = this.top.down.entry as PortLane
-    if (frame._tag === "EndFrame") for (const node of this.nodes) node.stopSource()
+    if (frame._tag === "EndFrame") { for (const node of this.nodes) node.stopSource() }
     if (this.active === 0) return this.top.down.emit(frame, intake, intake)
     intake.putBack(frame)
     this.onQuiet = () => intake.resume()
@@ -271,7 +291,9 @@ export class Kernel {
   /** Tells every processor, one after the other, in the pipeline's order. */
   notifyAll(frame: Frame.Frame): Effect.Effect<void> {
     this.carried.add(frame)
-    return Effect.forEach(this.nodes, (node) => Effect.suspend(() => node.notify(frame) ?? Effect.void), { discard: true })
+    return Effect.forEach(this.nodes, (node) => Effect.suspend(() => node.notify(frame) ?? Effect.void), {
+      discard: true
+    })
   }
 
   /** `StartFrame` is through: what was pushed and queued meanwhile flows. */
@@ -307,7 +329,9 @@ export class Kernel {
     this.carried.add(frame)
     if (origin !== undefined) origin.seen = id
     if (cut) {
-      const unfinished = this.nodes.flatMap(({ down, up }) => [down, up]).filter((port) => port.pusher.pending !== undefined)
+      const unfinished = this.nodes.flatMap(({ down, up }) => [down, up]).filter((port) =>
+        port.pusher.pending !== undefined
+      )
       for (const lane of this.lanes) {
         lanes.add(lane)
         const ports = unfinished.filter((port) => port.worker === lane)
@@ -350,6 +374,7 @@ export class Kernel {
           if (lane !== undefined && lane !== asker && lanes.has(lane) && !lane.still) return lane.stillness
         }
         told = node
+        this.tap?.told(node)
         const work = node.notify(frame, next++ < below.length ? "downstream" : "upstream")
         if (work !== undefined) return work
       }

@@ -5,7 +5,7 @@ import type * as Scope from "effect/Scope"
 import * as Frame from "../Frame.ts"
 import type { Kernel } from "./kernel.ts"
 import type { Lane, Strategy } from "./lane.ts"
-import { asEffect, inLane, Port, Pusher, type UserHandler, type Work } from "./port.ts"
+import { asEffect, endMark, inLane, Port, Pusher, type UserHandler, type Work } from "./port.ts"
 
 /** What a processor's description comes down to. */
 export interface Definition {
@@ -74,7 +74,9 @@ export class Node {
   private equipPort(port: Port, handlers: Record<string, unknown>): void {
     if (this.definition?.kind === "effect") port.run = port.runEffect
     for (const [key, value] of Object.entries(handlers)) {
-      if (typeof value !== "function" || key === "run" || key === "source" || Object.values(hooks).includes(key)) continue
+      if (typeof value !== "function" || key === "run" || key === "source" || Object.values(hooks).includes(key)) {
+        continue
+      }
       if (lifecycle.has(key)) this.observers[port.direction][key] = value as UserHandler
       else if (key === "data" || key === "control" || key === "system") (port.byKind ??= {})[key] = value as UserHandler
       else port.handlers[key] = value as UserHandler
@@ -156,8 +158,9 @@ export class Node {
       if (this.kernel.carries(frame)) return undefined
       if (frame._tag === "StartInterruptionFrame") return this.kernel.interrupt(frame, this, from)
       if (frame._tag === "StopInterruptionFrame") return this.kernel.tell(frame, this)
-      if (frame._tag === "StartFrame") this.failed(Cause.fail(new Error("StartFrame belongs to the task, not to processors")))
-      else this.kernel.owner.request(frame)
+      if (frame._tag === "StartFrame") {
+        this.failed(Cause.fail(new Error("StartFrame belongs to the task, not to processors")))
+      } else this.kernel.owner.request(frame)
       return undefined
     }
     if (Frame.kindOf(frame) !== "system") return false
@@ -167,6 +170,3 @@ export class Node {
 }
 
 const nothing = { downstream: {}, upstream: {} }
-
-/** Stands in every table for the handler of the frames that end the task. */
-export const endMark: UserHandler = () => {}

@@ -104,20 +104,23 @@ export class Outlet {
   }
 
   /** The frames from the moment on in which this Effect has run. */
-  readonly subscribe: Effect.Effect<Stream.Stream<Frame.Frame>, never, Scope.Scope> = Effect.gen({ self: this }, function*() {
-    const queue = yield* Queue.unbounded<Frame.Frame, Cause.Done>()
-    if (this.ended) return Stream.empty
-    const subscriber: Subscriber = { queue, waiters: [] }
-    yield* Effect.acquireRelease(Effect.sync(() => this.subscribers.add(subscriber)), () =>
-      Effect.sync(() => {
-        this.subscribers.delete(subscriber)
-        for (const waiter of subscriber.waiters) this.settle(waiter)
-      }))
-    return Stream.mapArray(Stream.fromQueue(queue), (frames) => {
-      this.admit(subscriber)
-      return frames
-    })
-  })
+  readonly subscribe: Effect.Effect<Stream.Stream<Frame.Frame>, never, Scope.Scope> = Effect.gen(
+    { self: this },
+    function*() {
+      const queue = yield* Queue.unbounded<Frame.Frame, Cause.Done>()
+      if (this.ended) return Stream.empty
+      const subscriber: Subscriber = { queue, waiters: [] }
+      yield* Effect.acquireRelease(Effect.sync(() => this.subscribers.add(subscriber)), () =>
+        Effect.sync(() => {
+          this.subscribers.delete(subscriber)
+          for (const waiter of subscriber.waiters) this.settle(waiter)
+        }))
+      return Stream.mapArray(Stream.fromQueue(queue), (frames) => {
+        this.admit(subscriber)
+        return frames
+      })
+    }
+  )
 
   readonly stream: Stream.Stream<Frame.Frame> = Stream.unwrap(this.subscribe)
 }

@@ -3,14 +3,17 @@ import * as Effect from "effect/Effect"
 import type * as Fiber from "effect/Fiber"
 import * as Frame from "../Frame.ts"
 import type { ProcessorContext, Push } from "../Processor.ts"
-import { endMark, type Node } from "./node.ts"
 import { CurrentLane, Lane, type Rest, running } from "./lane.ts"
+import type { Node } from "./node.ts"
 
 /** What is left to do when it could not be done at once. */
 export type Work = Effect.Effect<unknown> | undefined
 
 /** What a user wrote: `(frame, push) => void` in synchronous processors, `(frame, context) => Effect` in others. */
 export type UserHandler = (frame: any, context: any) => unknown
+
+/** Stands in every table for the handler of the frames that end the task. */
+export const endMark: UserHandler = () => {}
 
 /** Where a push goes when it does not simply run the next port: a mailbox, or the pipeline's end. */
 export interface Entry {
@@ -89,18 +92,29 @@ export class Port {
   }
 
   private runSync(handler: UserHandler, frame: Frame.Frame): Work {
-    return this.pusher.runSync(handler, frame)
+    const { tap } = this.node.kernel
+    if (tap === undefined) return this.pusher.runSync(handler, frame)
+    const since = tap.now()
+    const work = this.pusher.runSync(handler, frame)
+    tap.handled(this, since)
+    return work
   }
 
   /** How the ports of effectful processors run a handler. */
   runEffect(handler: UserHandler, frame: Frame.Frame): Work {
-    return Effect.matchCause(
+    const work = Effect.matchCause(
       Effect.suspend(() => {
         this.busy = this.lane
         return asEffect(handler(frame, this.pusher.context))
       }),
       this.done
     )
+    const { tap } = this.node.kernel
+    if (tap === undefined) return work
+    return Effect.suspend(() => {
+      const since = tap.now()
+      return Effect.map(work, () => tap.handled(this, since))
+    })
   }
 
   private readonly done = {

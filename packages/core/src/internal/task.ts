@@ -14,6 +14,7 @@ import * as Stream from "effect/Stream"
 import * as Frame from "../Frame.ts"
 import type * as Pipeline from "../Pipeline.ts"
 import * as PipelineError from "../PipelineError.ts"
+import { Meter, type ProcessorMetrics } from "../PipelineMetrics.ts"
 import type * as PipelineObserver from "../PipelineObserver.ts"
 import type { Failure, Options, Phase, TaskExit } from "../PipelineTask.ts"
 import { type DropReason, Kernel, type Owner, type Tap } from "./kernel.ts"
@@ -36,7 +37,10 @@ const checkOptions = (options: Options): Effect.Effect<void, Fails> =>
       yield* checkMillis(field, options[field] === undefined ? undefined : millis(options[field], 1))
     }
     yield* checkMillis("idle.timeout", options.idle === undefined ? undefined : millis(options.idle.timeout, 1))
-    yield* checkMillis("heartbeat.interval", options.heartbeat === undefined ? undefined : millis(options.heartbeat.interval, 1))
+    yield* checkMillis(
+      "heartbeat.interval",
+      options.heartbeat === undefined ? undefined : millis(options.heartbeat.interval, 1)
+    )
   })
 
 /** One task: its phase, its two outlets, and the fibers that watch over it. */
@@ -66,8 +70,12 @@ export class Task implements Owner {
   private readonly watchers = new Set<Fiber.Fiber<unknown, unknown>>()
   /** Something hung when the task was cancelled: it is left behind. */
   private abandoned = false
-  private readonly observers = new Map<PipelineObserver.PipelineObserver, Queue.Queue<PipelineObserver.Event, Cause.Done>>()
+  private readonly observers = new Map<
+    PipelineObserver.PipelineObserver,
+    Queue.Queue<PipelineObserver.Event, Cause.Done>
+  >()
   private readonly listeners = new Set<Queue.Queue<Failure<any>, Cause.Done>>()
+  private readonly meters = new Map<string, Meter>()
   private lastActivity = 0
   private lastHeartbeat = 0
   private heartbeats = 0
@@ -129,7 +137,10 @@ export class Task implements Owner {
   // ---------------------------------------------------------------------------------------------- life
 
   /** Forks in the task, on the caller's stack. */
-  private fork(effect: Effect.Effect<unknown, unknown, Scope.Scope>, into = this.fibers): Fiber.Fiber<unknown, unknown> {
+  private fork(
+    effect: Effect.Effect<unknown, unknown, Scope.Scope>,
+    into = this.fibers
+  ): Fiber.Fiber<unknown, unknown> {
     const fiber = Effect.runForkWith(this.services as Context.Context<Scope.Scope>)(effect)
     into.add(fiber)
     fiber.addObserver(() => into.delete(fiber))
@@ -141,7 +152,8 @@ export class Task implements Owner {
     this.phase = "Starting"
     this.starting = this.fork(Effect.matchCauseEffect(this.begin, {
       onSuccess: () => Effect.void,
-      onFailure: (cause) => Cause.hasInterruptsOnly(cause) ? Effect.void : this.stop(undefined, Cause.squash(cause) as Fails)
+      onFailure: (cause) =>
+        Cause.hasInterruptsOnly(cause) ? Effect.void : this.stop(undefined, Cause.squash(cause) as Fails)
     }))
     this.deadline("start", millis(this.options.startTimeout, 20_000), "StartTimeout", () => this.phase === "Starting")
   }
@@ -153,13 +165,16 @@ export class Task implements Owner {
     late: () => boolean
   ): void {
     if (!late() || milliseconds === Infinity) return
-    this.fork(Effect.flatMap(Effect.sleep(milliseconds), () => {
-      if (!late()) return Effect.void
-      const error = fail(new PipelineError.DeadlineExceeded({ phase, milliseconds }))
-      this.tell(event, error.message)
-      this.fork(this.stop(undefined, error))
-      return Effect.void
-    }), this.watchers)
+    this.fork(
+      Effect.flatMap(Effect.sleep(milliseconds), () => {
+        if (!late()) return Effect.void
+        const error = fail(new PipelineError.DeadlineExceeded({ phase, milliseconds }))
+        this.tell(event, error.message)
+        this.fork(this.stop(undefined, error))
+        return Effect.void
+      }),
+      this.watchers
+    )
   }
 
   /** Set-up of all processors at once, then `StartFrame` through them in order, then everything flows. */
@@ -179,7 +194,9 @@ export class Task implements Owner {
     const first = failed[0]
     if (first !== undefined && (options.onSetupFailure ?? "cancel") === "cancel") {
       for (const { node, cause } of failed) kernel.report(node, cause, false)
-      return yield* fail(new PipelineError.SetupFailed({ processor: first.node.name, cause: Cause.squash(first.cause) }))
+      return yield* fail(
+        new PipelineError.SetupFailed({ processor: first.node.name, cause: Cause.squash(first.cause) })
+      )
     }
     const frame = Frame.StartFrame.make({
       allowInterruptions: options.allowInterruptions ?? true,
@@ -221,14 +238,14 @@ export class Task implements Owner {
     return Effect.onInterrupt(this.await, () => this.cancel("run was interrupted"))
   })
 
+  /** The frames that leave from now on; fails in the end when the task does. */
+  readonly subscribe = Effect.suspend(() =>
+    Effect.map(this.output.subscribe, (stream) => Stream.concat(stream, Stream.drain(Stream.fromEffect(this.await))))
+  )
+
   /** Subscribes, then starts: the first reader misses nothing. */
   readonly outputStream: Stream.Stream<Frame.Frame, Fails> = Stream.unwrap(
-    Effect.suspend(() =>
-      Effect.map(this.output.subscribe, (stream) => {
-        this.trigger()
-        return Stream.concat(stream, Stream.drain(Stream.fromEffect(this.await)))
-      })
-    )
+    Effect.tap(this.subscribe, () => Effect.sync(() => this.trigger()))
   )
 
   /** A frame has left at the downstream end. */
@@ -241,9 +258,12 @@ export class Task implements Owner {
     if (frame._tag === "EndFrame") this.fork(this.finished(frame as Frame.EndFrame))
     if (frame._tag === "StopTaskFrame") {
       this.kernel.hold()
-      this.fork(Effect.andThen(Effect.yieldNow, Effect.sync(() =>
-        this.done(Exit.succeed({ _tag: "Stopped", frame: frame as Frame.StopTaskFrame }))
-      )))
+      this.fork(
+        Effect.andThen(
+          Effect.yieldNow,
+          Effect.sync(() => this.done(Exit.succeed({ _tag: "Stopped", frame: frame as Frame.StopTaskFrame })))
+        )
+      )
     }
     return true
   }
@@ -266,7 +286,7 @@ export class Task implements Owner {
     this.upstream.end()
     for (const queue of this.listeners) Queue.endUnsafe(queue)
     for (const queue of this.observers.values()) Queue.endUnsafe(queue)
-    for (const fiber of [...this.watchers]) fiber.interruptUnsafe()
+    for (const fiber of this.watchers) fiber.interruptUnsafe()
     Deferred.doneUnsafe(this.exit, exit)
   }
 
@@ -286,7 +306,10 @@ export class Task implements Owner {
         this.fork(Effect.gen({ self: this }, function*() {
           const ended = yield* Effect.timeoutOption(Fiber.await(work), limit)
           if (Option.isNone(ended)) {
-            this.tell("CancelTimeout", fail(new PipelineError.DeadlineExceeded({ phase: "cancel", milliseconds: limit })).message)
+            this.tell(
+              "CancelTimeout",
+              fail(new PipelineError.DeadlineExceeded({ phase: "cancel", milliseconds: limit })).message
+            )
             this.abandoned = true
             this.fibers.delete(work)
             work.interruptUnsafe()
@@ -356,7 +379,11 @@ export class Task implements Owner {
       }
       default:
         return Effect.fail(fail(
-          new PipelineError.InvalidPipeline({ field: "frame", found: frame.name, expected: "a frame that is not the task's own" })
+          new PipelineError.InvalidPipeline({
+            field: "frame",
+            found: frame.name,
+            expected: "a frame that is not the task's own"
+          })
         ))
     }
   }
@@ -413,6 +440,7 @@ export class Task implements Owner {
 
   dropped(processor: string, frame: Frame.Frame, reason: DropReason): void {
     this.drops[reason]++
+    if (this.options.enableMetrics === true) this.meters.get(processor)?.drop(reason)
     if (this.observers.size > 0) this.publish({ _tag: "Drop", frame, processor, reason, at: this.now() })
     if (reason === "ended") {
       this.fork(Effect.logWarning(`${processor} pushed ${Frame.format(frame)} after the end: dropped`))
@@ -420,6 +448,7 @@ export class Task implements Owner {
   }
 
   failed(frame: Frame.ErrorFrame, cause: Cause.Cause<unknown>): void {
+    if (this.options.enableMetrics === true) this.meters.get(frame.processor ?? "")?.error()
     const failure: Failure<any> = { processor: frame.processor ?? this.name, fatal: frame.fatal, cause }
     for (const queue of this.listeners) Queue.offerUnsafe(queue, failure)
     this.fork(Effect.logWarning(Frame.format(frame), cause))
@@ -431,7 +460,10 @@ export class Task implements Owner {
   readonly failures: Stream.Stream<Failure<any>> = Stream.unwrap(Effect.gen({ self: this }, function*() {
     const queue = yield* Queue.unbounded<Failure<any>, Cause.Done>()
     if (this.phase === "Done") return Stream.empty
-    yield* Effect.acquireRelease(Effect.sync(() => this.listeners.add(queue)), () => Effect.sync(() => this.listeners.delete(queue)))
+    yield* Effect.acquireRelease(
+      Effect.sync(() => this.listeners.add(queue)),
+      () => Effect.sync(() => this.listeners.delete(queue))
+    )
     return Stream.fromQueue(queue)
   }))
 
@@ -441,6 +473,19 @@ export class Task implements Owner {
     return this.clock.currentTimeMillisUnsafe()
   }
 
+  private meterOf(node: Node): Meter | undefined {
+    if (this.options.enableMetrics !== true || node.definition === undefined) return undefined
+    let meter = this.meters.get(node.name)
+    if (meter === undefined) this.meters.set(node.name, meter = new Meter(this.name, node.name, this.services))
+    return meter
+  }
+
+  readonly metrics: Effect.Effect<ReadonlyArray<ProcessorMetrics>> = Effect.sync(() =>
+    this.options.enableMetrics !== true ?
+      [] :
+      this.kernel.nodes.map((node) => this.meterOf(node)!.snapshot(this.kernel.highWaterOf(node)))
+  )
+
   private retap(): void {
     const { observers, options } = this
     const counts = options.idle?.frames === undefined
@@ -449,13 +494,18 @@ export class Task implements Owner {
     const tap: Tap = {
       pushed: (port, frame) => {
         if (options.idle !== undefined && counts(frame)) this.lastActivity = this.now()
+        this.meterOf(port.node)?.count("out", Frame.kindOf(frame))
         if (observers.size === 0) return
         const to = port.next?.node.name ?? this.name
         this.publish({ _tag: "Push", frame, direction: port.direction, from: port.node.name, to, at: this.now() })
       },
-      arrived: () => {}
+      arrived: (port, frame) => this.meterOf(port.node)?.count("in", Frame.kindOf(frame)),
+      told: (node) => this.meterOf(node)?.interruption(),
+      now: () => Number(this.clock.monotonicTimeNanosUnsafe()) / 1e6,
+      handled: (port, since) => this.meterOf(port.node)?.took(tap.now() - since)
     }
-    this.kernel.tap = observers.size > 0 || options.idle !== undefined ? tap : undefined
+    const needed = observers.size > 0 || options.idle !== undefined || options.enableMetrics === true
+    this.kernel.tap = needed ? tap : undefined
   }
 
   private publish(event: PipelineObserver.Event): void {
@@ -479,12 +529,16 @@ export class Task implements Owner {
       this.observers.set(observer, queue)
       this.retap()
       if (this.phase === "Done") Queue.endUnsafe(queue)
-      const fiber = this.fork(Stream.runForEach(Stream.fromQueue(queue), observer.observe).pipe(
-        Effect.catchCause((cause) =>
-          Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logWarning(`observer ${observer.name} failed: detached`, cause)
-        ),
-        Effect.ensuring(Effect.sync(detach))
-      ))
+      const fiber = this.fork(
+        Stream.runForEach(Stream.fromQueue(queue), observer.observe).pipe(
+          Effect.catchCause((cause) =>
+            Cause.hasInterruptsOnly(cause)
+              ? Effect.void
+              : Effect.logWarning(`observer ${observer.name} failed: detached`, cause)
+          ),
+          Effect.ensuring(Effect.sync(detach))
+        )
+      )
       return Effect.suspend(() => {
         detach()
         return Fiber.interrupt(fiber)

@@ -20,7 +20,10 @@ export const checkCapacity = (field: string, capacity: number): Effect.Effect<vo
     ? Effect.void
     : Effect.fail(invalid(field, capacity, "a positive integer"))
 
-export const checkMillis = (field: string, millis: number | undefined): Effect.Effect<void, PipelineError.PipelineError> =>
+export const checkMillis = (
+  field: string,
+  millis: number | undefined
+): Effect.Effect<void, PipelineError.PipelineError> =>
   millis === undefined || millis > 0
     ? Effect.void
     : Effect.fail(invalid(field, `${millis} ms`, "a duration greater than zero"))
@@ -31,14 +34,17 @@ export const flatten = (
 ): Effect.Effect<ReadonlyArray<{ readonly processor: Any; readonly services: Context.Context<never> | undefined }>> => {
   if (Context.isKey(element)) return Effect.flatMap(element as unknown as Effect.Effect<Any | Pipeline<any>>, flatten)
   if ("elements" in element) {
-    return Effect.map(Effect.forEach(element.elements, flatten), (lists) =>
-      lists.flat().map(({ processor, services }) => ({ processor, services: services ?? element.services })))
+    return Effect.map(
+      Effect.forEach(element.elements, flatten),
+      (lists) => lists.flat().map(({ processor, services }) => ({ processor, services: services ?? element.services }))
+    )
   }
   return Effect.succeed([{ processor: element, services: element.services }])
 }
 
 /** Services that come from Effect itself belong to the task's own context, everything else to the service's layer. */
-const own = (key: string): boolean => !key.startsWith("effect/") && !key.startsWith("~effect/") && key !== Scope.Scope.key
+const own = (key: string): boolean =>
+  !key.startsWith("effect/") && !key.startsWith("~effect/") && key !== Scope.Scope.key
 
 /** Checks a pipeline and brings it into the form that the kernel runs. */
 export const compile = Effect.fnUntraced(function*(element: Element) {
@@ -54,7 +60,11 @@ export const compile = Effect.fnUntraced(function*(element: Element) {
     const field = `processors[${index}] (${name})`
     const twin = seen.get(part.processor)
     if (twin !== undefined) {
-      return yield* invalid(field, `the same processor as processors[${twin}]`, "a processor that is not in this pipeline yet")
+      return yield* invalid(
+        field,
+        `the same processor as processors[${twin}]`,
+        "a processor that is not in this pipeline yet"
+      )
     }
     seen.set(part.processor, index)
     if (options.capacity !== undefined) yield* checkCapacity(`${field}.capacity`, options.capacity)
@@ -64,7 +74,11 @@ export const compile = Effect.fnUntraced(function*(element: Element) {
     for (const [key, value] of part.services?.mapUnsafe ?? []) {
       if (!own(key)) continue
       if (merged.has(key) && merged.get(key) !== value) {
-        return yield* invalid(`${field}.services`, `two implementations of ${key}`, "one implementation for the whole pipeline")
+        return yield* invalid(
+          `${field}.services`,
+          `two implementations of ${key}`,
+          "one implementation for the whole pipeline"
+        )
       }
       merged.set(key, value)
       services.set(key, value)

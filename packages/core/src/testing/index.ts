@@ -7,7 +7,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
+import type * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Metric from "effect/Metric"
 import type * as Scope from "effect/Scope"
@@ -163,9 +163,10 @@ export const run = <E, R, E2 = never>(
     const { above, below, down, up } = capture()
     const task = yield* PipelineTask.make(Pipeline.make(above, pipeline as Pipeline.Element<E, never>, below), options)
     const failures: Array<PipelineTask.Failure<E>> = []
-    const collecting = yield* Stream.runForEach(task.failures, (failure) => Effect.sync(() => failures.push(failure))).pipe(
-      Effect.forkScoped({ startImmediately: true })
-    )
+    const collecting = yield* Stream.runForEach(task.failures, (failure) => Effect.sync(() => failures.push(failure)))
+      .pipe(
+        Effect.forkScoped({ startImmediately: true })
+      )
     const running = yield* Effect.forkScoped(Effect.exit(task.run), { startImmediately: true })
     for (const step of steps) {
       if ("_tag" in step) yield* task.queueFrame(step)
@@ -186,7 +187,12 @@ export const run = <E, R, E2 = never>(
     }
     const exit = yield* Fiber.join(running)
     yield* Fiber.join(collecting)
-    return { down: options.end === false ? down.filter((frame) => frame._tag !== "CancelFrame") : down, up, failures, exit }
+    return {
+      down: options.end === false ? down.filter((frame) => frame._tag !== "CancelFrame") : down,
+      up,
+      failures,
+      exit
+    }
   }).pipe(Effect.scoped) as Effect.Effect<Result<E>, PipelineError.PipelineError | E2, Exclude<R, Scope.Scope>>
 
 /** Lets time pass by whatever clock there is. */
