@@ -71,6 +71,18 @@ const colors = {
 const tagsOf = (selection: Selection): ReadonlySet<string> =>
   new Set(selection.map((one) => typeof one === "string" ? one : one.tag))
 
+const lifecycle: ReadonlyArray<string> = [
+  "StartFrame",
+  "EndFrame",
+  "StopTaskFrame",
+  "CancelFrame",
+  "StartInterruptionFrame",
+  "StopInterruptionFrame"
+]
+
+/** Whether a handler of that name would be one of frames, and not a hook or an observer of lifecycle frames. */
+const isTag = (tag: string): boolean => !lifecycle.includes(tag) && !/^(?:run|upstream|on[A-Z].*)$/.test(tag)
+
 const checkEvery = (field: string, found: unknown): void => {
   if (found === undefined || (Number.isInteger(found) && (found as number) > 0)) return
   throw new TypeError(`FrameLogger: ${field}: found ${String(found)}, expected a positive integer`)
@@ -124,8 +136,8 @@ const makeWrite = (options: Options): (line: () => string) => Effect.Effect<void
  *
  * A line is `-> Name: TextFrame#12("hi")` for a frame that goes downstream and `<- Name: ...` for one that goes
  * upstream: the processor's name in the pipeline and what `Frame.format` makes of the frame, which never shows bytes.
- * It goes to Effect's loggers at the chosen level. When a logger fails, that is reported upstream, once, and the
- * processor logs no more; frames go on.
+ * It goes to Effect's loggers at the chosen level. Frames that `include` or `direction` leaves out cost nothing. When a
+ * logger fails, that is reported upstream, once, and the processor logs no more; frames go on.
  *
  * Throws a `TypeError` when `every` is not a positive integer.
  *
@@ -149,6 +161,9 @@ const makeWrite = (options: Options): (line: () => string) => Effect.Effect<void
 export const make = (options: Options = {}): Processor.Processor => {
   check(options)
   const write = makeWrite(options)
+  const keys = options.include === undefined
+    ? ["data", "control", "system"]
+    : [...tagsOf(options.include)].filter(isTag)
   return Processor.effect(
     options.name ?? "FrameLogger",
     Effect.sync(() => {
@@ -164,19 +179,18 @@ export const make = (options: Options = {}): Processor.Processor => {
       }
       const pass = (direction: Frame.Direction) => (frame: Frame.Frame, context: Processor.ProcessorContext) =>
         Effect.andThen(log(direction, frame, context), context.push(frame))
+      const handlers = (direction: Frame.Direction) =>
+        options.direction === undefined || options.direction === direction
+          ? Object.fromEntries(keys.map((key) => [key, pass(direction)]))
+          : {}
       const note = (frame: Frame.Lifecycle, context: Processor.ProcessorContext) => log("downstream", frame, context)
-      return {
-        data: pass("downstream"),
-        control: pass("downstream"),
-        system: pass("downstream"),
-        upstream: { data: pass("upstream"), control: pass("upstream"), system: pass("upstream") },
-        StartFrame: note,
-        EndFrame: note,
-        StopTaskFrame: note,
-        CancelFrame: note,
-        StartInterruptionFrame: note,
-        StopInterruptionFrame: note
+      const hooks = Object.fromEntries(lifecycle.map((tag) => [tag, note]))
+      const behaviour: Processor.EffectBehaviour<[], never, never> = {
+        ...handlers("downstream"),
+        ...hooks,
+        upstream: handlers("upstream")
       }
+      return behaviour
     })
   )
 }

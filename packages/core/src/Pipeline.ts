@@ -12,8 +12,9 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
 import * as Frame from "./Frame.ts"
+import type { FanMode } from "./internal/fan.ts"
 import { Task } from "./internal/task.ts"
-import { flatten } from "./internal/topology.ts"
+import { resolve } from "./internal/topology.ts"
 import type * as PipelineError from "./PipelineError.ts"
 import type * as PipelineTask from "./PipelineTask.ts"
 import type * as Processor from "./Processor.ts"
@@ -29,6 +30,8 @@ const TypeId = "~apipeline/Pipeline"
 export interface Pipeline<out E = never, out R = never> extends Pipeable {
   readonly [TypeId]: { readonly _E: Types.Covariant<E>; readonly _R: Types.Covariant<R> }
   readonly elements: ReadonlyArray<Element>
+  /** How the elements are put together: one after another, or as branches side by side. */
+  readonly mode: FanMode | undefined
   /** Services that its named processors get, when it is a service itself. */
   readonly services: Context.Context<never> | undefined
 }
@@ -87,8 +90,79 @@ export const isPipeline = (u: unknown): u is Pipeline<any, any> => typeof u === 
  */
 export const make = <const Elements extends readonly [Element, ...Array<Element>]>(
   ...elements: Elements
-): Pipeline<ErrorOf<Elements[number]>, ServicesOf<Elements[number]>> =>
-  Object.assign(Object.create(Proto), { elements, services: undefined })
+): Pipeline<ErrorOf<Elements[number]>, ServicesOf<Elements[number]>> => build(elements, undefined)
+
+const build = (elements: ReadonlyArray<Element>, mode: FanMode | undefined): Pipeline<any, any> =>
+  Object.assign(Object.create(Proto), { elements, mode, services: undefined })
+
+/**
+ * Several pipelines side by side. Every frame goes into every branch; what comes out of them is merged as it comes, a
+ * frame that several of them let pass only once. Lifecycle frames go on when they have passed every branch. A branch
+ * of synchronous processors runs inline and costs no fiber; one that takes time gets a mailbox, so that no branch
+ * waits for another.
+ *
+ * @example
+ * ```ts
+ * import { Frame, Pipeline, Processor } from "@apipeline/core"
+ *
+ * const upper = Processor.sync("Upper", {
+ *   TextFrame: (frame, push) => push(Frame.TextFrame.make({ text: frame.text.toUpperCase() }))
+ * })
+ * // "a" comes out as "a" and "A"
+ * const both = Pipeline.parallel(Processor.sync("Same", {}), upper)
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const parallel = <const Elements extends readonly [Element, ...Array<Element>]>(
+  ...branches: Elements
+): Pipeline<ErrorOf<Elements[number]>, ServicesOf<Elements[number]>> => build(branches, "parallel")
+
+/**
+ * Several pipelines side by side, in step: what the branches make of one input is held at their exits until all of
+ * them are done with it, and released together, in both directions. A branch that swallows the input releases nothing
+ * and holds up nobody; system frames pass at once; an interruption discards what is held.
+ *
+ * @example
+ * ```ts
+ * import { Pipeline, Processor } from "@apipeline/core"
+ *
+ * // order "branch": the outputs of the first branch first; "arrival" (default): as they came
+ * const inStep = Pipeline.syncParallel({ order: "branch" })(Processor.sync("A", {}), Processor.sync("B", {}))
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const syncParallel =
+  (options?: { readonly order?: "branch" | "arrival" | undefined }) =>
+  <const Elements extends readonly [Element, ...Array<Element>]>(
+    ...branches: Elements
+  ): Pipeline<ErrorOf<Elements[number]>, ServicesOf<Elements[number]>> =>
+    build(branches, options?.order === "branch" ? "sync-branch" : "sync-arrival")
+
+/**
+ * Several pipelines side by side whose outputs are merged as they come, all of them: unlike in `parallel`, a frame
+ * that two branches let pass comes out twice. Meant for pipelines that begin with a source.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const merge = <const Elements extends readonly [Element, ...Array<Element>]>(
+  ...pipelines: Elements
+): Pipeline<ErrorOf<Elements[number]>, ServicesOf<Elements[number]>> => build(pipelines, "merge")
+
+/**
+ * The same one after another: what the second pipeline puts out is held until the first has ended, and so on. What is
+ * held is not bounded, since the input cannot wait for the end.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const mergeSequential = <const Elements extends readonly [Element, ...Array<Element>]>(
+  ...pipelines: Elements
+): Pipeline<ErrorOf<Elements[number]>, ServicesOf<Elements[number]>> => build(pipelines, "sequential")
 
 /**
  * A pipeline that is a service.
@@ -127,9 +201,7 @@ export const Service = <Self>() =>
     Base,
     Effect.gen(function*() {
       const services = yield* Effect.context<R>()
-      const parts = yield* flatten(pipeline)
-      const elements = parts.map((part) => ({ ...part.processor, services: part.services ?? services }))
-      return Object.assign(Object.create(Proto), { elements, services }) as Pipeline<E>
+      return Object.assign(Object.create(Proto), yield* resolve(pipeline, services)) as Pipeline<E>
     })
   )
   return Object.assign(Base, { layer }) as any
@@ -208,15 +280,24 @@ export interface GraphNode {
  */
 export const graph = (pipeline: Element): Graph.DirectedGraph<GraphNode, string> =>
   Graph.directed((mutable) => {
-    const nodes: Array<GraphNode> = [
-      { name: "task", kind: "source", queued: true },
-      ...describe(pipeline),
-      { name: "output", kind: "sink", queued: true }
-    ]
-    const indices = nodes.map((node) => Graph.addNode(mutable, node))
-    for (let i = 1; i < indices.length; i++) {
-      Graph.addEdge(mutable, indices[i - 1]!, indices[i]!, nodes[i]!.queued ? "queue" : "call")
+    const add = (node: GraphNode): Graph.NodeIndex => Graph.addNode(mutable, node)
+    /** Draws an element behind `from` and gives the nodes that it ends in. */
+    const draw = (element: Element, from: ReadonlyArray<Graph.NodeIndex>): ReadonlyArray<Graph.NodeIndex> => {
+      if (isPipeline(element)) {
+        return element.mode === undefined
+          ? element.elements.reduce((ends, inner) => draw(inner, ends), from)
+          : element.elements.flatMap((branch) => draw(branch, from))
+      }
+      const node: GraphNode = Context.isKey(element)
+        ? { name: element.key, kind: "service", queued: false }
+        : { name: element.name, kind: element.mode, queued: element.options.capacity !== undefined }
+      const index = add(node)
+      for (const before of from) Graph.addEdge(mutable, before, index, node.queued ? "queue" : "call")
+      return [index]
     }
+    const ends = draw(pipeline, [add({ name: "task", kind: "source", queued: true })])
+    const output = add({ name: "output", kind: "sink", queued: true })
+    for (const before of ends) Graph.addEdge(mutable, before, output, "queue")
     return undefined
   })
 
@@ -237,9 +318,3 @@ export const toMermaid = (pipeline: Element): string =>
  */
 export const toGraphViz = (pipeline: Element): string =>
   Graph.toGraphViz(graph(pipeline), { nodeLabel: (node) => node.name, edgeLabel: (edge) => edge })
-
-const describe = (element: Element): Array<GraphNode> => {
-  if (Context.isKey(element)) return [{ name: element.key, kind: "service", queued: false }]
-  if (isPipeline(element)) return element.elements.flatMap(describe)
-  return [{ name: element.name, kind: element.mode, queued: element.options.capacity !== undefined }]
-}

@@ -223,7 +223,7 @@ const toPublic = <E>(task: Task): PipelineTask<E> => {
     stopTask: task.stopTask,
     cancel: (reason) => task.cancel(reason),
     observe: (observer) => task.observe(observer),
-    processors: Effect.sync(() => task.kernel.nodes.map(({ name, usable }) => ({ name, usable }))),
+    processors: Effect.sync(() => task.kernel.processors.map(({ name, usable }) => ({ name, usable }))),
     metrics: task.metrics,
     drops: Effect.sync(() => ({ ...task.drops }))
   }

@@ -5,9 +5,11 @@ import type * as Exit from "effect/Exit"
 import * as Latch from "effect/Latch"
 import * as Scheduler from "effect/Scheduler"
 import * as Frame from "../Frame.ts"
+import { Arm, Fan, isMark } from "./fan.ts"
 import { type Host, Lane, type Mailbox, type Strategy } from "./lane.ts"
 import { type Definition, Node } from "./node.ts"
-import { type Entry, type Port, PortLane, Pusher, type Work } from "./port.ts"
+import { type Entry, Port, PortLane, Pusher, type Work } from "./port.ts"
+import type { Plan } from "./topology.ts"
 
 /** Why a frame did not arrive: every one is counted and told. */
 export type DropReason = "full" | "interrupted" | "cancelled" | "ended"
@@ -58,7 +60,8 @@ const soon = new Scheduler.MixedScheduler("sync").makeDispatcher()
 
 /** A running pipeline: its processors, its lanes, and the frames that steer it. */
 export class Kernel {
-  readonly nodes: ReadonlyArray<Node>
+  /** In the pipeline's order; those without a definition are the ends of branches. */
+  readonly nodes: Array<Node> = []
   readonly top: Node
   readonly bottom: Node
   owner!: Owner
@@ -69,6 +72,7 @@ export class Kernel {
   private readonly host: Host
   private readonly lanes = new Set<PortLane>()
   private readonly systemLanes: Array<Lane<Frame.Frame>> = []
+  private readonly fans: Array<Fan> = []
   private readonly control: Lane<Interruption>
   private readonly interruptions = new Set<Interruption>()
   private interruptionCount = 0
@@ -81,7 +85,7 @@ export class Kernel {
   private readonly later: Scheduler.SchedulerDispatcher
 
   constructor(options: {
-    readonly definitions: ReadonlyArray<Definition>
+    readonly plans: ReadonlyArray<Plan>
     readonly services: Context.Context<never>
     readonly scheduler: Scheduler.Scheduler
     /** Of the task's own intake. */
@@ -101,17 +105,11 @@ export class Kernel {
     }
     this.top = new Node(this, "task", undefined)
     this.bottom = new Node(this, "task", undefined)
-    this.nodes = options.definitions.map((definition) => new Node(this, definition.name, definition))
-    const chain = [this.top, ...this.nodes, this.bottom]
-    for (let i = 0; i < chain.length; i++) {
-      const { definition, down, up } = chain[i]!
-      if (i + 1 < chain.length) down.next = chain[i + 1]!.down
-      if (i > 0) up.next = chain[i - 1]!.up
-      down.deep = up.deep = i % maxDepth === maxDepth - 1
-      if (definition?.queued === undefined) continue
-      down.entry = this.lazyEntry(down, definition.queued)
-      up.entry = this.lazyEntry(up, definition.upstream)
-    }
+    const { down, up } = this.wire(options.plans)
+    this.top.down.next = down.first
+    down.last.next = this.bottom.down
+    this.bottom.up.next = up.first
+    up.last.next = this.top.up
     this.bottom.down.entry = { offer: (frame, force) => this.owner.output.offer(frame, force) }
     this.top.up.entry = { offer: (frame, force) => this.owner.upstream.offer(frame, force) }
     this.top.last = (frame) => this.endWhenQuiet(frame)
@@ -125,6 +123,70 @@ export class Kernel {
       onDrop: () => {}
     }, (interruption) => this.spread(interruption))
     this.control.pause()
+  }
+
+  get processors(): ReadonlyArray<Node> {
+    return this.nodes.filter((node) => node.definition !== undefined)
+  }
+
+  /** Makes the ports of a pipeline and joins them, in both directions. */
+  private wire(plans: ReadonlyArray<Plan>): Wired {
+    const parts = plans.map((plan) =>
+      plan.mode === undefined ? this.wireProcessor(plan.definition) : this.wireFan(plan)
+    )
+    for (let i = 1; i < parts.length; i++) {
+      parts[i - 1]!.down.last.next = parts[i]!.down.first
+      parts[i]!.up.last.next = parts[i - 1]!.up.first
+    }
+    const first = parts[0]!
+    const last = parts[parts.length - 1]!
+    return {
+      down: { first: first.down.first, last: last.down.last },
+      up: { first: last.up.first, last: first.up.last }
+    }
+  }
+
+  private addNode(name: string, definition: Definition | undefined): Node {
+    const node = new Node(this, name, definition)
+    this.nodes.push(node)
+    node.down.deep = node.up.deep = this.nodes.length % maxDepth === 0
+    return node
+  }
+
+  private wireProcessor(definition: Definition): Wired {
+    const { down, up } = this.addNode(definition.name, definition)
+    if (definition.queued !== undefined) {
+      down.entry = this.lazyEntry(down, definition.queued)
+      up.entry = this.lazyEntry(up, definition.upstream)
+    }
+    return { down: { first: down, last: down }, up: { first: up, last: up } }
+  }
+
+  /** A node where frames fan out, the branches, and a node where they come together. */
+  private wireFan({ branches, mode }: Extract<Plan, { readonly branches: unknown }>): Wired {
+    const split = this.addNode(mode, undefined)
+    const wired = branches.map((plans) => {
+      const branch = this.wire(plans)
+      // A branch that takes time has a lane of its own from the start, else the others would wait for it.
+      if (takesTime(plans)) branch.down.first.entry ??= this.lazyEntry(branch.down.first)
+      if (takesTime(plans.toReversed())) branch.up.first.entry ??= this.lazyEntry(branch.up.first)
+      return branch
+    })
+    const join = this.addNode(mode, undefined)
+    for (const direction of ["down", "up"] as const) {
+      const [from, to] = direction === "down" ? [split.down, join.down] : [join.up, split.up]
+      const fan = new Fan(mode, wired.map((branch) => branch[direction].first), to)
+      this.fans.push(fan)
+      from.entry = fan
+      // What is held for others leaves through a mailbox: there, order and room are settled at once.
+      if (mode !== "parallel" && mode !== "merge") to.entry = this.lazyEntry(to)
+      for (const [i, branch] of wired.entries()) {
+        const arm = new Port(to.node, to.direction)
+        arm.entry = fan.arms[i]!
+        branch[direction].last.next = arm
+      }
+    }
+    return { down: { first: split.down, last: join.down }, up: { first: join.up, last: split.up } }
   }
 
   // ---------------------------------------------------------------------------------------------- lanes
@@ -152,7 +214,7 @@ export class Kernel {
     return lane
   }
 
-  private lazyEntry(port: Port, options: { readonly capacity: number; readonly strategy: Strategy }): Entry {
+  private lazyEntry(port: Port, options = promoted(port)): Entry {
     return { offer: (frame, force) => this.promote(port, options).offer(frame, force) }
   }
 
@@ -166,7 +228,7 @@ export class Kernel {
     const lane = this.addLane(first, options, host)
     first.entry = lane
     let waits = false
-    for (let port = first; port === first || port.entry === undefined; port = port.next) {
+    for (const port of reach(first)) {
       const before = port.lane
       if (before !== undefined) before.ports = before.ports.filter((other) => other !== port)
       if (before !== undefined && !waits && port.inherit(() => lane.resume())) {
@@ -251,14 +313,34 @@ export class Kernel {
     for (let port = from;;) {
       if (this.tap !== undefined) this.tap.pushed(port, frame)
       const next = port.next
-      if (next === undefined || next === this.bottom.down || next === this.top.up) {
-        ;(port.direction === "downstream" ? this.owner.output : this.owner.upstream).offer(frame, true)
-        return
+      if (next.entry instanceof Arm) {
+        if (!next.entry.fan.first(next.entry.index, frame)) return
+        port = next.entry.fan.join
+        continue
       }
-      if (this.tap !== undefined) this.tap.arrived(next, frame)
-      if (next.handlerOf(frame) !== undefined || next.system?.moving === true) return next.receiveSystem(frame)
-      port = next
+      const onwards = this.enterSystem(next, frame)
+      if (onwards === undefined) return
+      port = onwards
     }
+  }
+
+  /** Gives a system frame to whoever handles it from here on; the port that it passes otherwise. */
+  private enterSystem(port: Port, frame: Frame.Frame): Port | undefined {
+    if (port === this.bottom.down || port === this.top.up) {
+      ;(port.direction === "downstream" ? this.owner.output : this.owner.upstream).offer(frame, true)
+      return undefined
+    }
+    if (port.entry instanceof Fan) {
+      for (const first of port.entry.firsts) {
+        const onwards = this.enterSystem(first, frame)
+        if (onwards !== undefined) this.sendSystem(onwards, frame)
+      }
+      return undefined
+    }
+    if (this.tap !== undefined) this.tap.arrived(port, frame)
+    if (port.handlerOf(frame) === undefined && port.system?.moving !== true) return port
+    port.receiveSystem(frame)
+    return undefined
   }
 
   /** `EndFrame` (or `StopTaskFrame`) at the head of the intake: it goes when all else has arrived, both ways. */
@@ -276,7 +358,7 @@ export class Kernel {
   }
 
   dropped(node: Node, frame: Frame.Frame, reason: DropReason): void {
-    this.owner.dropped(node.name, frame, reason)
+    if (!isMark(frame)) this.owner.dropped(node.name, frame, reason)
   }
 
   report(processor: Node | string, cause: Cause.Cause<unknown>, fatal: boolean): void {
@@ -303,7 +385,8 @@ export class Kernel {
     this.heldBack = []
     for (const send of back) send()
     this.control.resume()
-    for (const lane of this.lanes) lane.resume()
+    // What was pushed meanwhile goes before what is queued: the intake is the first of the lanes.
+    for (const lane of [...this.lanes].toReversed()) lane.resume()
   }
 
   /** A stopped task leaves its processors alive: nothing flows until the next one releases them. */
@@ -337,6 +420,7 @@ export class Kernel {
         const ports = unfinished.filter((port) => port.worker === lane)
         lane.cut(lane === asker, (killed) => ports.flatMap((port) => port.pusher.cut(killed)))
       }
+      for (const fan of this.fans) fan.cut((frame) => this.dropped(fan.join.node, frame, "interrupted"))
       this.owner.cutStreams()
     }
     this.interruptions.add(interruption)
@@ -404,6 +488,37 @@ export class Kernel {
     this.heldBack = []
     return Effect.forEach(lanes, (lane) => lane.stillness, { discard: true })
   })
+}
+
+/** The two ends of something wired, in each direction. */
+interface Wired {
+  readonly down: { readonly first: Port; readonly last: Port }
+  readonly up: { readonly first: Port; readonly last: Port }
+}
+
+const takesTime = (plans: ReadonlyArray<Plan>): boolean => {
+  for (const plan of plans) {
+    if (plan.mode !== undefined) continue
+    if (plan.definition.queued !== undefined) return false
+    if (plan.definition.kind === "effect") return true
+  }
+  return false
+}
+
+/** The ports that whoever enters at `first` drives: up to the next queues. */
+const reach = (first: Port): Array<Port> => {
+  const ports: Array<Port> = []
+  const walk = (port: Port): void => {
+    for (; port.entry === undefined || port === first; port = port.next) {
+      ports.push(port)
+      if (port.next === undefined) return
+    }
+    if (!(port.entry instanceof Fan)) return
+    for (const branch of port.entry.firsts) if (branch.entry === undefined) walk(branch)
+    if (port.entry.join.entry === undefined) walk(port.entry.join)
+  }
+  walk(first)
+  return ports
 }
 
 /** Promoted downstream edges push back; upstream ones do not wait, else two directions could wait for each other. */

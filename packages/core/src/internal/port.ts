@@ -17,7 +17,7 @@ export const endMark: UserHandler = () => {}
 
 /** Where a push goes when it does not simply run the next port: a mailbox, or the pipeline's end. */
 export interface Entry {
-  readonly offer: (frame: Frame.Frame, force: boolean) => Effect.Effect<void> | undefined
+  readonly offer: (frame: Frame.Frame, force: boolean) => Work
 }
 
 /** The lane behind an edge that is a queue, with the ports that it drives. */
@@ -275,8 +275,7 @@ export class Pusher {
       kernel.dropped(port.node, frame, "interrupted")
       return Effect.void
     }
-    const work = port.emit(frame, undefined, from)
-    if (work === undefined) return Effect.void
+    const work = inLane(undefined, () => port.emit(frame, undefined, from))
     return frame.uninterruptible && from !== undefined ? from.guard(work) : work
   }
 

@@ -18,6 +18,7 @@ import { Meter, type ProcessorMetrics } from "../PipelineMetrics.ts"
 import type * as PipelineObserver from "../PipelineObserver.ts"
 import type { Failure, Options, Phase, TaskExit } from "../PipelineTask.ts"
 import { type DropReason, Kernel, type Owner, type Tap } from "./kernel.ts"
+import { isMark } from "./fan.ts"
 import { lifecycle, type Node } from "./node.ts"
 import { Outlet } from "./outlet.ts"
 import { checkCapacity, checkMillis, compile } from "./topology.ts"
@@ -101,11 +102,11 @@ export class Task implements Owner {
 
   static readonly make = Effect.fnUntraced(function*(pipeline: Pipeline.Element, options: Options) {
     yield* checkOptions(options)
-    const { definitions, services } = yield* compile(pipeline)
+    const { plans, services } = yield* compile(pipeline)
     const instance = yield* Scope.make()
     const context = Context.add(services, Scope.Scope, instance)
     const kernel = new Kernel({
-      definitions,
+      plans,
       services: context,
       scheduler: Context.get(context, Scheduler.Scheduler),
       capacity: options.capacity ?? 1024
@@ -182,7 +183,7 @@ export class Task implements Owner {
     const { kernel, options } = this
     const failed: Array<{ readonly node: Node; readonly cause: Cause.Cause<unknown> }> = []
     if (this.fresh) {
-      yield* Effect.forEach(kernel.nodes, (node) =>
+      yield* Effect.forEach(kernel.processors, (node) =>
         Effect.matchCause(node.definition!.behaviour, {
           onSuccess: (behaviour) => node.equip(behaviour),
           onFailure: (cause) => {
@@ -483,7 +484,7 @@ export class Task implements Owner {
   readonly metrics: Effect.Effect<ReadonlyArray<ProcessorMetrics>> = Effect.sync(() =>
     this.options.enableMetrics !== true ?
       [] :
-      this.kernel.nodes.map((node) => this.meterOf(node)!.snapshot(this.kernel.highWaterOf(node)))
+      this.kernel.processors.map((node) => this.meterOf(node)!.snapshot(this.kernel.highWaterOf(node)))
   )
 
   private retap(): void {
@@ -493,13 +494,16 @@ export class Task implements Owner {
       : (frame: Frame.Frame) => options.idle!.frames!.includes(frame._tag)
     const tap: Tap = {
       pushed: (port, frame) => {
+        if (isMark(frame)) return
         if (options.idle !== undefined && counts(frame)) this.lastActivity = this.now()
         this.meterOf(port.node)?.count("out", Frame.kindOf(frame))
         if (observers.size === 0) return
         const to = port.next?.node.name ?? this.name
         this.publish({ _tag: "Push", frame, direction: port.direction, from: port.node.name, to, at: this.now() })
       },
-      arrived: (port, frame) => this.meterOf(port.node)?.count("in", Frame.kindOf(frame)),
+      arrived: (port, frame) => {
+        if (!isMark(frame)) this.meterOf(port.node)?.count("in", Frame.kindOf(frame))
+      },
       told: (node) => this.meterOf(node)?.interruption(),
       now: () => Number(this.clock.monotonicTimeNanosUnsafe()) / 1e6,
       handled: (port, since) => this.meterOf(port.node)?.took(tap.now() - since)

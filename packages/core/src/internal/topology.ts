@@ -5,6 +5,7 @@ import * as Scope from "effect/Scope"
 import type { Element, Pipeline } from "../Pipeline.ts"
 import * as PipelineError from "../PipelineError.ts"
 import type { Any, ErrorPolicy } from "../Processor.ts"
+import type { FanMode } from "./fan.ts"
 import type { Definition } from "./node.ts"
 
 const invalid = (field: string, found: unknown, expected: string): PipelineError.PipelineError =>
@@ -28,74 +29,87 @@ export const checkMillis = (
     ? Effect.void
     : Effect.fail(invalid(field, `${millis} ms`, "a duration greater than zero"))
 
-/** The processors of a pipeline in order, with the services that those of service classes were built with. */
-export const flatten = (
-  element: Element
-): Effect.Effect<ReadonlyArray<{ readonly processor: Any; readonly services: Context.Context<never> | undefined }>> => {
-  if (Context.isKey(element)) return Effect.flatMap(element as unknown as Effect.Effect<Any | Pipeline<any>>, flatten)
-  if ("elements" in element) {
-    return Effect.map(
-      Effect.forEach(element.elements, flatten),
-      (lists) => lists.flat().map(({ processor, services }) => ({ processor, services: services ?? element.services }))
-    )
+/** A pipeline in the form that the kernel wires: processors, and branches side by side. */
+export type Plan =
+  | { readonly definition: Definition; readonly mode?: never }
+  | { readonly mode: FanMode; readonly branches: ReadonlyArray<ReadonlyArray<Plan>> }
+
+/** Puts what service classes stand for in their places, with the services that it was built with. */
+export const resolve = (element: Element, services?: Context.Context<never>): Effect.Effect<Element> => {
+  if (Context.isKey(element)) {
+    return Effect.flatMap(element as unknown as Effect.Effect<Any | Pipeline<any>>, (it) => resolve(it, services))
   }
-  return Effect.succeed([{ processor: element, services: element.services }])
+  const own = element.services ?? services
+  if (!("elements" in element)) return Effect.succeed(own === undefined ? element : { ...element, services: own })
+  return Effect.map(
+    Effect.forEach(element.elements, (inner) => resolve(inner, own)),
+    (elements) => ({ ...element, elements })
+  )
 }
 
 /** Services that come from Effect itself belong to the task's own context, everything else to the service's layer. */
 const own = (key: string): boolean =>
   !key.startsWith("effect/") && !key.startsWith("~effect/") && key !== Scope.Scope.key
 
-/** Checks a pipeline and brings it into the form that the kernel runs. */
-export const compile = Effect.fnUntraced(function*(element: Element) {
-  const parts = yield* flatten(element)
-  if (parts.length === 0) return yield* invalid("pipeline", "no processor", "at least one processor")
+/** Checks a pipeline and brings it into the form that the kernel wires. */
+export const compile = Effect.fnUntraced(function*(pipeline: Element) {
   const services = new Map((yield* Effect.context<never>()).mapUnsafe)
   const merged = new Map<string, unknown>()
-  const seen = new Map<Any, number>()
+  const seen = new Map<unknown, string>()
   const names = new Map<string, number>()
-  const definitions: Array<Definition> = []
-  for (const [index, part] of parts.entries()) {
-    const { name, options } = part.processor
-    const field = `processors[${index}] (${name})`
-    const twin = seen.get(part.processor)
-    if (twin !== undefined) {
-      return yield* invalid(
-        field,
-        `the same processor as processors[${twin}]`,
-        "a processor that is not in this pipeline yet"
-      )
-    }
-    seen.set(part.processor, index)
-    if (options.capacity !== undefined) yield* checkCapacity(`${field}.capacity`, options.capacity)
-    if (options.upstreamMailbox !== undefined) {
-      yield* checkCapacity(`${field}.upstreamMailbox.capacity`, options.upstreamMailbox.capacity)
-    }
-    for (const [key, value] of part.services?.mapUnsafe ?? []) {
-      if (!own(key)) continue
-      if (merged.has(key) && merged.get(key) !== value) {
-        return yield* invalid(
-          `${field}.services`,
-          `two implementations of ${key}`,
-          "one implementation for the whole pipeline"
-        )
+
+  const serial = (element: Element, path: string): Effect.Effect<ReadonlyArray<Plan>, PipelineError.PipelineError> =>
+    Effect.suspend((): Effect.Effect<ReadonlyArray<Plan>, PipelineError.PipelineError> => {
+      if (!("elements" in element)) return Effect.map(processor(element as Any, path), (definition) => [{ definition }])
+      const { elements, mode } = element as Pipeline<any>
+      if (elements.length === 0) {
+        const [what, least] = mode === undefined ? ["processor", "processor"] : ["branch", "branch"]
+        return Effect.fail(invalid(path, `no ${what}`, `at least one ${least}`))
       }
-      merged.set(key, value)
-      services.set(key, value)
-    }
-    const count = (names.get(name) ?? 0) + 1
-    names.set(name, count)
-    const { onError } = options
-    definitions.push({
-      name: count === 1 ? name : `${name}-${count}`,
-      kind: part.processor.mode,
-      behaviour: part.processor.behaviour,
-      queued: options.capacity === undefined
-        ? undefined
-        : { capacity: options.capacity, strategy: options.strategy ?? "suspend" },
-      upstream: options.upstreamMailbox ?? { capacity: Infinity, strategy: "suspend" },
-      onError: onError === undefined ? defaultPolicy : typeof onError === "string" ? () => onError : onError
+      const parts = Effect.forEach(elements, (inner, index) => serial(inner, `${path}[${index}]`))
+      return Effect.map(parts, (lists): ReadonlyArray<Plan> => mode === undefined ? lists.flat() : [{ mode, branches: lists }])
     })
-  }
-  return { definitions, services: Context.makeUnsafe<never>(services) }
+
+  const processor = Effect.fnUntraced(
+    function*({ behaviour, mode, name, options, services: given }: Any, path: string) {
+      const field = `${path} (${name})`
+      const twin = seen.get(behaviour)
+      if (twin !== undefined) {
+        return yield* invalid(field, `the same processor as ${twin}`, "a processor that is not in this pipeline yet")
+      }
+      seen.set(behaviour, path)
+      if (options.capacity !== undefined) yield* checkCapacity(`${field}.capacity`, options.capacity)
+      if (options.upstreamMailbox !== undefined) {
+        yield* checkCapacity(`${field}.upstreamMailbox.capacity`, options.upstreamMailbox.capacity)
+      }
+      for (const [key, value] of given?.mapUnsafe ?? []) {
+        if (!own(key)) continue
+        if (merged.has(key) && merged.get(key) !== value) {
+          return yield* invalid(
+            `${field}.services`,
+            `two implementations of ${key}`,
+            "one implementation for the whole pipeline"
+          )
+        }
+        merged.set(key, value)
+        services.set(key, value)
+      }
+      const count = (names.get(name) ?? 0) + 1
+      names.set(name, count)
+      const { onError } = options
+      return {
+        name: count === 1 ? name : `${name}-${count}`,
+        kind: mode,
+        behaviour,
+        queued: options.capacity === undefined
+          ? undefined
+          : { capacity: options.capacity, strategy: options.strategy ?? "suspend" },
+        upstream: options.upstreamMailbox ?? { capacity: Infinity, strategy: "suspend" },
+        onError: onError === undefined ? defaultPolicy : typeof onError === "string" ? () => onError : onError
+      } satisfies Definition
+    }
+  )
+
+  const plans = yield* serial(yield* resolve(pipeline), "processors")
+  return { plans, services: Context.makeUnsafe<never>(services) }
 })

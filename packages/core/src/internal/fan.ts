@@ -1,0 +1,212 @@
+import * as Effect from "effect/Effect"
+import type * as Frame from "../Frame.ts"
+import { running } from "./lane.ts"
+import { type Entry, inLane, type Port, type Work } from "./port.ts"
+
+/** How the branches' outputs become one again. */
+export type FanMode =
+  /** As they come; a frame that comes out of several branches, once. */
+  | "parallel"
+  /** As they come, all of them. */
+  | "merge"
+  /** The second branch's when the first has ended. */
+  | "sequential"
+  /** Those of one input together, in the branches' order. */
+  | "sync-branch"
+  /** Those of one input together, as they came. */
+  | "sync-arrival"
+
+/** Follows an input through every branch of a synchronised fan: all that it caused has then arrived. */
+class Mark {
+  readonly _tag = "~mark"
+  readonly kind = "mark"
+  readonly uninterruptible: boolean
+  readonly fan: Fan
+  readonly batch: Batch
+  constructor(fan: Fan, batch: Batch) {
+    this.fan = fan
+    this.batch = batch
+    this.uninterruptible = batch.uninterruptible
+  }
+}
+
+interface Held {
+  readonly arm: number
+  /** The how-manieth arrival. */
+  readonly at: number
+  readonly frame: Frame.Frame
+}
+
+interface Batch {
+  readonly uninterruptible: boolean
+  readonly outputs: Array<Held>
+  missing: number
+}
+
+/** One direction of a set of branches side by side: where frames fan out, and where they come together again. */
+export class Fan implements Entry {
+  readonly mode: FanMode
+  /** The first port of every branch. */
+  readonly firsts: ReadonlyArray<Port>
+  /** Where the branches end. */
+  readonly join: Port
+  readonly arms: ReadonlyArray<Arm>
+  private readonly synced: boolean
+  /** How often each branch has let a frame out; as long as the frame lives somewhere. */
+  private counts = new WeakMap<Frame.Frame, Array<number>>()
+  private readonly ended = new Set<number>()
+  /** Outputs that wait for their batch, or for their branch's turn. */
+  private readonly held: Array<Array<Held>>
+  private arrivals = 0
+  private batches: Array<Batch> = []
+  private turn = 0
+  /** Marks of other fans on their way through this one. */
+  private readonly marks = new Map<Mark, number>()
+
+  constructor(mode: FanMode, firsts: ReadonlyArray<Port>, join: Port) {
+    this.mode = mode
+    this.firsts = firsts
+    this.join = join
+    this.synced = mode === "sync-arrival" || mode === "sync-branch"
+    this.held = firsts.map(() => [])
+    this.arms = firsts.map((_, index) => new Arm(this, index))
+  }
+
+  offer(frame: Frame.Frame, force: boolean): Work {
+    if (!this.synced || isEnd(frame)) return all(this.firsts.map((first) => enter(first, frame, force)))
+    const batch: Batch = { uninterruptible: frame.uninterruptible === true, outputs: [], missing: this.firsts.length }
+    this.batches.push(batch)
+    // The mark travels like any frame, and no handler ever sees it.
+    const mark = new Mark(this, batch) as unknown as Frame.Frame
+    const lane = running.lane
+    const works = this.firsts.map((first) => {
+      const work = enter(first, frame, force)
+      if (work === undefined) return enter(first, mark, force)
+      return Effect.flatMap(work, () => inLane(lane, () => enter(first, mark, force)))
+    })
+    return all(works)
+  }
+
+  /** A frame comes out of a branch. */
+  arrive(index: number, frame: Frame.Frame, force: boolean): Work {
+    if (isEnd(frame)) return this.arriveEnd(index, frame, force)
+    if (isMark(frame)) {
+      const mark = frame as unknown as Mark
+      if (mark.fan === this) return this.arriveMark(index, mark.batch, force)
+      if (!this.synced) return this.passMark(mark, force)
+    }
+    if (this.mode === "parallel") return this.first(index, frame) ? this.out(frame, force) : undefined
+    if (this.mode === "merge" || (this.mode === "sequential" && index === this.turn)) return this.out(frame, force)
+    this.held[index]!.push({ arm: index, at: this.arrivals++, frame })
+    return undefined
+  }
+
+  private out(frame: Frame.Frame, force: boolean): Work {
+    if (this.join.entry !== undefined) return this.join.entry.offer(frame, force)
+    return this.join.emit(frame, running.lane, running.lane)
+  }
+
+  /** Is this the first branch out of which the frame comes (for the n-th time)? */
+  first(index: number, frame: Frame.Frame): boolean {
+    let counts = this.counts.get(frame)
+    if (counts === undefined) this.counts.set(frame, counts = this.firsts.map(() => 0))
+    const most = Math.max(...counts)
+    return ++counts[index]! > most
+  }
+
+  private arriveMark(index: number, batch: Batch, force: boolean): Work {
+    batch.outputs.push(...this.held[index]!.splice(0))
+    batch.missing--
+    const works: Array<Work> = []
+    while (this.batches[0]?.missing === 0) works.push(...this.release(this.batches.shift()!, force))
+    return all(works)
+  }
+
+  /** The mark of a fan around this one goes on when every branch has passed it. */
+  private passMark(mark: Mark, force: boolean): Work {
+    const passed = (this.marks.get(mark) ?? 0) + 1
+    this.marks.set(mark, passed)
+    if (passed < this.firsts.length) return undefined
+    this.marks.delete(mark)
+    return this.out(mark as unknown as Frame.Frame, force)
+  }
+
+  private release(batch: Batch, force: boolean): Array<Work> {
+    const seen = new Set<Frame.Frame>()
+    const byBranch = this.mode === "sync-branch"
+    batch.outputs.sort((a, b) => byBranch ? a.arm - b.arm : a.at - b.at)
+    return batch.outputs.map(({ frame }) => {
+      if (seen.has(frame)) return undefined
+      seen.add(frame)
+      return this.out(frame, force)
+    })
+  }
+
+  private arriveEnd(index: number, frame: Frame.Frame, force: boolean): Work {
+    this.ended.add(index)
+    const works: Array<Work> = []
+    if (this.synced) works.push(...this.held[index]!.splice(0).map((held) => this.out(held.frame, force)))
+    while (this.mode === "sequential" && this.ended.has(this.turn)) {
+      this.turn++
+      for (const held of this.held[this.turn]?.splice(0) ?? []) works.push(this.out(held.frame, force))
+    }
+    if (this.ended.size === this.firsts.length) {
+      this.ended.clear()
+      this.turn = 0
+      works.push(this.out(frame, force))
+    }
+    return all(works)
+  }
+
+  /** An interruption discards what is held; what is uninterruptible goes on, in the order of the branches. */
+  cut(dropped: (frame: Frame.Frame) => void): void {
+    const keep = ({ frame }: Held): boolean => {
+      if (frame.uninterruptible) return true
+      dropped(frame)
+      return false
+    }
+    for (const mark of this.marks.keys()) if (!mark.uninterruptible) this.marks.delete(mark)
+    this.held.forEach((frames, index) => this.held[index] = frames.filter(keep))
+    const batches = this.batches
+    this.batches = batches.filter((batch) => batch.uninterruptible)
+    for (const batch of batches) {
+      const kept = batch.outputs.splice(0).filter(keep)
+      if (batch.uninterruptible) batch.outputs.push(...kept)
+      else for (const { frame } of kept) this.out(frame, true)
+    }
+  }
+}
+
+/** Where one branch ends. */
+export class Arm implements Entry {
+  readonly fan: Fan
+  readonly index: number
+  constructor(fan: Fan, index: number) {
+    this.fan = fan
+    this.index = index
+  }
+
+  offer(frame: Frame.Frame, force: boolean): Work {
+    return this.fan.arrive(this.index, frame, force)
+  }
+}
+
+/** Is this no frame at all, but the kernel's? */
+export const isMark = (frame: Frame.Frame): boolean => (frame as unknown) instanceof Mark
+
+const isEnd = (frame: Frame.Frame): boolean => frame._tag === "EndFrame" || frame._tag === "StopTaskFrame"
+
+/** Into a branch: a plain call for the lane that drives it, else through a mailbox. */
+const enter = (first: Port, frame: Frame.Frame, force: boolean): Work => {
+  if (first.entry !== undefined) return first.entry.offer(frame, force)
+  if (running.lane !== undefined && running.lane === first.lane) return first.receive(frame)
+  return first.node.kernel.promote(first).offer(frame, force)
+}
+
+const all = (works: ReadonlyArray<Work>): Work => {
+  let result: Work = undefined
+  for (const work of works) {
+    if (work !== undefined) result = result === undefined ? work : Effect.andThen(result, work)
+  }
+  return result
+}
