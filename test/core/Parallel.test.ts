@@ -34,13 +34,22 @@ describe("Pipeline.parallel", () => {
   it.effect("the same frame object queued twice comes out twice, also when a branch swallowed it the first time", () =>
     Effect.gen(function*() {
       const frame = text("a")
-      const { down } = yield* run(Pipeline.parallel(same("A"), nothing(), same("B")), [frame, frame, sleep("1 millis"), frame])
+      const { down } = yield* run(Pipeline.parallel(same("A"), nothing(), same("B")), [
+        frame,
+        frame,
+        sleep("1 millis"),
+        frame
+      ])
       deepStrictEqual(show(payload(down)), texts("a", "a", "a"))
     }))
 
   it.effect("outputs of all branches are merged as they come", () =>
     Effect.gen(function*() {
-      const { down } = yield* run(Pipeline.parallel(slowTag("1", 5), tag("2")), [text("a"), text("b"), sleep("20 millis")])
+      const { down } = yield* run(Pipeline.parallel(slowTag("1", 5), tag("2")), [
+        text("a"),
+        text("b"),
+        sleep("20 millis")
+      ])
       deepStrictEqual(show(payload(down)), texts("a2", "b2", "a1", "b1"))
     }))
 
@@ -56,7 +65,9 @@ describe("Pipeline.parallel", () => {
       const flush = Processor.queued("Flush", {
         onEnd: (_, { push }) => Effect.andThen(Effect.sleep("50 millis"), push(text("rest")))
       })
-      const { down } = yield* run(Pipeline.parallel(flush, same(), Pipeline.make(same("X"), slowTag("s", 3))), [text("a")])
+      const { down } = yield* run(Pipeline.parallel(flush, same(), Pipeline.make(same("X"), slowTag("s", 3))), [
+        text("a")
+      ])
       deepStrictEqual(show(down), ["StartFrame", ...texts("a", "as", "rest"), "EndFrame"])
     }))
 
@@ -104,7 +115,10 @@ describe("Pipeline.parallel", () => {
 
   it.effect("nothing is left of branches after the scope has closed", () =>
     Effect.gen(function*() {
-      const pipeline = Pipeline.parallel(slowTag("1", 50), Pipeline.syncParallel()(slowTag("2", 10), Processor.queued("Q", {})))
+      const pipeline = Pipeline.parallel(
+        slowTag("1", 50),
+        Pipeline.syncParallel()(slowTag("2", 10), Processor.queued("Q", {}))
+      )
       const [, alive] = yield* leaks(run(pipeline, [text("a"), sleep("20 millis")], { end: false }))
       assert.strictEqual(alive, 0)
     }))
@@ -113,7 +127,11 @@ describe("Pipeline.parallel", () => {
 describe("Pipeline.syncParallel", () => {
   it.effect("two branches that let pass: each frame once, in order", () =>
     Effect.gen(function*() {
-      const { down, up } = yield* run(Pipeline.syncParallel()(same("A"), same("B")), [text("a"), text("b"), upstream(text("u"))])
+      const { down, up } = yield* run(Pipeline.syncParallel()(same("A"), same("B")), [
+        text("a"),
+        text("b"),
+        upstream(text("u"))
+      ])
       deepStrictEqual(show(down), ["StartFrame", ...texts("a", "b"), "EndFrame"])
       deepStrictEqual(show(up), texts("u"))
     }))
@@ -129,7 +147,9 @@ describe("Pipeline.syncParallel", () => {
           act((task) => Effect.map(task.phase, (phase) => assert.strictEqual(phase, "Running"))),
           sleep("60 millis")
         ])
-        const expected = order === "arrival" ? ["1fast", "1slow", "2fast", "2slow"] : ["1slow", "1fast", "2slow", "2fast"]
+        const expected = order === "arrival"
+          ? ["1fast", "1slow", "2fast", "2slow"]
+          : ["1slow", "1fast", "2slow", "2fast"]
         deepStrictEqual(show(payload((yield* result).down)), texts(...expected))
       }))
   }
@@ -198,7 +218,9 @@ describe("Pipeline.syncParallel", () => {
     Effect.gen(function*() {
       const upTag = (tag: string, millis: number) =>
         Processor.effect(`Up${tag}`, {
-          upstream: { TextFrame: (frame, { push }) => Effect.andThen(Effect.sleep(millis), push(text(`${frame.text}${tag}`))) }
+          upstream: {
+            TextFrame: (frame, { push }) => Effect.andThen(Effect.sleep(millis), push(text(`${frame.text}${tag}`)))
+          }
         })
       const { up } = yield* run(Pipeline.syncParallel({ order: "branch" })(upTag("1", 10), upTag("2", 0)), [
         upstream(text("a")),
@@ -211,7 +233,10 @@ describe("Pipeline.syncParallel", () => {
 
 describe("Pipeline.merge and mergeSequential", () => {
   const counting = (name: string, millis: number) =>
-    Processor.source(name, Stream.range(1, 3).pipe(Stream.mapEffect((n) => Effect.as(Effect.sleep(millis), text(`${name}${n}`)))))
+    Processor.source(
+      name,
+      Stream.range(1, 3).pipe(Stream.mapEffect((n) => Effect.as(Effect.sleep(millis), text(`${name}${n}`))))
+    )
 
   it.effect("merge interleaves as they come, without removing anything", () =>
     Effect.gen(function*() {

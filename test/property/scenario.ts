@@ -30,6 +30,8 @@ export type Action =
 export interface Scenario {
   readonly stages: ReadonlyArray<Stage>
   readonly script: ReadonlyArray<Action>
+  /** Draws how the stages are put together; without any, one after another. */
+  readonly shape: ReadonlyArray<number>
 }
 
 const stage = Schema.Struct({
@@ -51,17 +53,24 @@ const action = (interrupts: boolean) =>
     ...(interrupts ? [Schema.Struct({ act: Schema.Literals(["interrupt", "ask"]) })] : [])
   ])
 
-/** Random pipelines of one to six processors and scripts of up to forty steps. */
+/** Random pipelines of one to seven processors, nested at random, and scripts of up to forty steps. */
 export const scenario = (
-  options: { readonly interrupts?: boolean; readonly reacts?: boolean; readonly fails?: boolean } = {}
+  options: {
+    readonly interrupts?: boolean
+    readonly reacts?: boolean
+    readonly fails?: boolean
+    readonly serial?: boolean
+  } = {}
 ): Arbitrary.Arbitrary<Scenario> =>
   Arbitrary.map(
     Arbitrary.schema(Schema.Struct({
-      stages: Schema.Array(stage).check(Schema.isMinLength(1), Schema.isMaxLength(6)),
+      stages: Schema.Array(stage).check(Schema.isMinLength(1), Schema.isMaxLength(7)),
+      shape: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 11 }))).check(Schema.isMaxLength(8)),
       script: Schema.Array(action(options.interrupts === true)).check(Schema.isMaxLength(40))
     })),
-    ({ script, stages }) => ({
+    ({ script, shape, stages }) => ({
       script,
+      shape: options.serial === true ? [] : shape,
       stages: stages.map((s) => ({
         ...s,
         reacts: s.reacts && options.reacts === true,
@@ -98,12 +107,31 @@ const hash = (a: number, b: number): number => (((a + 1) * 2654435761 + b * 4050
 
 const isReply = (frame: Frame.Frame): boolean => frame.metadata?.["reply"] !== undefined
 
+/** Puts processors together as the shape says: in line, or as branches side by side, and so on inside. */
+const nest = (
+  processors: ReadonlyArray<Pipeline.Element<Mishap, never>>,
+  shape: Array<number>
+): Pipeline.Element<Mishap, never> => {
+  const draw = shape.shift()
+  if (draw === undefined || processors.length < 2) return Pipeline.make(processors[0]!, ...processors.slice(1))
+  const middle = 1 + draw % (processors.length - 1)
+  const first = nest(processors.slice(0, middle), shape)
+  const second = nest(processors.slice(middle), shape)
+  const modes = [
+    Pipeline.make,
+    Pipeline.parallel,
+    Pipeline.syncParallel({ order: "branch" }),
+    Pipeline.syncParallel({ order: "arrival" })
+  ] as const
+  return modes[Math.floor(draw / 3) % 4]!(first, second)
+}
+
 /** The pipeline of a scenario, with a recorder in every processor. */
 export const build = (
-  stages: ReadonlyArray<Stage>,
+  { shape, stages }: Scenario,
   recording: Recording,
   asks: Set<number>
-): Pipeline.Pipeline<Mishap> => {
+): Pipeline.Element<Mishap, never> => {
   const { log } = recording
   const processors = stages.map((stage, index): Processor.Processor<Mishap> => {
     const entry = (what: Entry["what"], direction: Frame.Direction, frame: Frame.Frame) => {
@@ -197,7 +225,7 @@ export const build = (
       ? Processor.effect(`effect${index}`, handlers)
       : Processor.queued(`${stage.kind}${index}`, handlers, { capacity: stage.capacity })
   })
-  return Pipeline.make(processors[0]!, ...processors.slice(1))
+  return nest(processors, [...shape])
 }
 
 export const recording = (): Recording => ({
@@ -261,14 +289,15 @@ export const within = (fiber: { readonly pollUnsafe: () => unknown }): Effect.Ef
 
 /** Builds, plays, ends, and records everything. */
 export const perform = (
-  { script, stages }: Scenario,
+  scenario: Scenario,
   options: PipelineTask.Options & { readonly finish?: "end" | "cancel" } = {}
 ): Effect.Effect<Recording & { readonly finished: boolean; readonly drops: Readonly<Record<string, number>> }> =>
   Effect.gen(function*() {
+    const { script, stages } = scenario
     const record = recording()
     const asks = new Set<number>()
     const ends = capture()
-    const pipeline = Pipeline.make(ends.above, build(stages, record, asks), ends.below)
+    const pipeline = Pipeline.make(ends.above, build(scenario, record, asks), ends.below)
     const task = yield* Effect.orDie(PipelineTask.make(pipeline, { ...options }))
     yield* Stream.runForEach(task.failures, () => Effect.sync(() => record.failed++)).pipe(
       Effect.forkScoped({ startImmediately: true })

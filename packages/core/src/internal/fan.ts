@@ -40,7 +40,8 @@ interface Held {
 interface Batch {
   readonly uninterruptible: boolean
   readonly outputs: Array<Held>
-  missing: number
+  /** Branches that are not done with the input. */
+  readonly missing: Set<number>
 }
 
 /** One direction of a set of branches side by side: where frames fan out, and where they come together again. */
@@ -60,8 +61,8 @@ export class Fan implements Entry {
   private arrivals = 0
   private batches: Array<Batch> = []
   private turn = 0
-  /** Marks of other fans on their way through this one. */
-  private readonly marks = new Map<Mark, number>()
+  /** What branches have let out behind a mark of a fan around this one that others have still to pass. */
+  private readonly ahead: Array<Array<Frame.Frame>>
 
   constructor(mode: FanMode, firsts: ReadonlyArray<Port>, join: Port) {
     this.mode = mode
@@ -69,20 +70,23 @@ export class Fan implements Entry {
     this.join = join
     this.synced = mode === "sync-arrival" || mode === "sync-branch"
     this.held = firsts.map(() => [])
+    this.ahead = firsts.map(() => [])
     this.arms = firsts.map((_, index) => new Arm(this, index))
   }
 
   offer(frame: Frame.Frame, force: boolean): Work {
     if (!this.synced || isEnd(frame)) return all(this.firsts.map((first) => enter(first, frame, force)))
-    const batch: Batch = { uninterruptible: frame.uninterruptible === true, outputs: [], missing: this.firsts.length }
+    const missing = new Set(this.firsts.keys())
+    const batch: Batch = { uninterruptible: frame.uninterruptible === true, outputs: [], missing }
     this.batches.push(batch)
     // The mark travels like any frame, and no handler ever sees it.
     const mark = new Mark(this, batch) as unknown as Frame.Frame
     const lane = running.lane
     const works = this.firsts.map((first) => {
       const work = enter(first, frame, force)
-      if (work === undefined) return enter(first, mark, force)
-      return Effect.flatMap(work, () => inLane(lane, () => enter(first, mark, force)))
+      // One mark for one frame: the frame has waited for room, the mark need not.
+      if (work === undefined) return enter(first, mark, true)
+      return Effect.flatMap(work, () => inLane(lane, () => enter(first, mark, true)))
     })
     return all(works)
   }
@@ -93,11 +97,23 @@ export class Fan implements Entry {
     if (isMark(frame)) {
       const mark = frame as unknown as Mark
       if (mark.fan === this) return this.arriveMark(index, mark.batch, force)
-      if (!this.synced) return this.passMark(mark, force)
     }
+    if (!this.synced && (isMark(frame) || this.ahead[index]!.length > 0)) {
+      this.ahead[index]!.push(frame)
+      return this.passMarks(force)
+    }
+    return this.take(index, frame, force)
+  }
+
+  private take(index: number, frame: Frame.Frame, force: boolean): Work {
     if (this.mode === "parallel") return this.first(index, frame) ? this.out(frame, force) : undefined
     if (this.mode === "merge" || (this.mode === "sequential" && index === this.turn)) return this.out(frame, force)
-    this.held[index]!.push({ arm: index, at: this.arrivals++, frame })
+    const held: Held = { arm: index, at: this.arrivals++, frame }
+    if (this.mode === "sequential" || this.batches.some((batch) => batch.missing.has(index))) {
+      this.held[index]!.push(held)
+    } // Pushed by itself, not because of an input: it waits for nobody, but overtakes nothing.
+    else if (this.batches.length > 0) this.batches[this.batches.length - 1]!.outputs.push(held)
+    else return this.out(frame, force)
     return undefined
   }
 
@@ -116,30 +132,29 @@ export class Fan implements Entry {
 
   private arriveMark(index: number, batch: Batch, force: boolean): Work {
     batch.outputs.push(...this.held[index]!.splice(0))
-    batch.missing--
+    batch.missing.delete(index)
     const works: Array<Work> = []
-    while (this.batches[0]?.missing === 0) works.push(...this.release(this.batches.shift()!, force))
+    while (this.batches[0]?.missing.size === 0) works.push(...this.release(this.batches.shift()!, force))
     return all(works)
   }
 
-  /** The mark of a fan around this one goes on when every branch has passed it. */
-  private passMark(mark: Mark, force: boolean): Work {
-    const passed = (this.marks.get(mark) ?? 0) + 1
-    this.marks.set(mark, passed)
-    if (passed < this.firsts.length) return undefined
-    this.marks.delete(mark)
-    return this.out(mark as unknown as Frame.Frame, force)
+  /** The mark of a fan around this one goes on when every branch has passed it, and only then what is behind it. */
+  private passMarks(force: boolean): Work {
+    const works: Array<Work> = []
+    for (;;) {
+      for (const [index, frames] of this.ahead.entries()) {
+        while (frames.length > 0 && !isMark(frames[0]!)) works.push(this.take(index, frames.shift()!, force))
+      }
+      if (this.ahead.some((frames) => frames.length === 0)) return all(works)
+      const [mark] = this.ahead.map((frames) => frames.shift()!)
+      works.push(this.out(mark!, force))
+    }
   }
 
   private release(batch: Batch, force: boolean): Array<Work> {
-    const seen = new Set<Frame.Frame>()
     const byBranch = this.mode === "sync-branch"
     batch.outputs.sort((a, b) => byBranch ? a.arm - b.arm : a.at - b.at)
-    return batch.outputs.map(({ frame }) => {
-      if (seen.has(frame)) return undefined
-      seen.add(frame)
-      return this.out(frame, force)
-    })
+    return batch.outputs.map(({ arm, frame }) => this.first(arm, frame) ? this.out(frame, force) : undefined)
   }
 
   private arriveEnd(index: number, frame: Frame.Frame, force: boolean): Work {
@@ -165,7 +180,10 @@ export class Fan implements Entry {
       dropped(frame)
       return false
     }
-    for (const mark of this.marks.keys()) if (!mark.uninterruptible) this.marks.delete(mark)
+    for (const [index, frames] of this.ahead.entries()) {
+      this.ahead[index] = frames.filter((frame) => frame.uninterruptible || void dropped(frame))
+    }
+    this.passMarks(true)
     this.held.forEach((frames, index) => this.held[index] = frames.filter(keep))
     const batches = this.batches
     this.batches = batches.filter((batch) => batch.uninterruptible)

@@ -513,9 +513,14 @@ const reach = (first: Port): Array<Port> => {
       ports.push(port)
       if (port.next === undefined) return
     }
-    if (!(port.entry instanceof Fan)) return
-    for (const branch of port.entry.firsts) if (branch.entry === undefined) walk(branch)
-    if (port.entry.join.entry === undefined) walk(port.entry.join)
+    spread(port.entry)
+  }
+  const spread = (entry: Entry | undefined): void => {
+    if (!(entry instanceof Fan)) return
+    for (const next of [...entry.firsts, entry.join]) {
+      if (next.entry === undefined) walk(next)
+      else spread(next.entry)
+    }
   }
   walk(first)
   return ports

@@ -67,7 +67,10 @@ export const compile = Effect.fnUntraced(function*(pipeline: Element) {
         return Effect.fail(invalid(path, `no ${what}`, `at least one ${least}`))
       }
       const parts = Effect.forEach(elements, (inner, index) => serial(inner, `${path}[${index}]`))
-      return Effect.map(parts, (lists): ReadonlyArray<Plan> => mode === undefined ? lists.flat() : [{ mode, branches: lists }])
+      return Effect.map(
+        parts,
+        (lists): ReadonlyArray<Plan> => mode === undefined ? lists.flat() : [{ mode, branches: lists }]
+      )
     })
 
   const processor = Effect.fnUntraced(

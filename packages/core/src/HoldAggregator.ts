@@ -1,0 +1,282 @@
+/**
+ * Holds some frames until it is notified, and lets all others pass.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import type * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import * as Frame from "./Frame.ts"
+import type * as Notifier from "./Notifier.ts"
+import * as Processor from "./Processor.ts"
+
+/**
+ * How much is held, and what becomes of it.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Limits {
+  /** Data frames that are held; one more is dropped, or drops another, and an error is reported. Default: 1024. */
+  readonly capacity?: number | undefined
+  /** What is dropped when it is full: the new frame (`dropping`) or the oldest one (`sliding`). Default: `dropping`. */
+  readonly strategy?: "dropping" | "sliding" | undefined
+  /** What `EndFrame` does to what is held; uninterruptible frames go on in any case. Default: `flush`. */
+  readonly atEnd?: "flush" | "drop" | undefined
+}
+
+/**
+ * Options of {@link all} and {@link last}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Options extends Limits {
+  /** Default: `HoldAggregator`. */
+  readonly name?: string | undefined
+  /** What releases what is held. Default: a `SyncNotifyFrame`, in either direction. */
+  readonly notifier?: Notifier.Notifier | undefined
+}
+
+/**
+ * Held frames were dropped because there were too many of them. It is reported once until frames are released.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class HoldOverflow extends Schema.TaggedError<HoldOverflow>()("HoldOverflow", {
+  processor: Schema.String,
+  capacity: Schema.Number
+}) {
+  override get message(): string {
+    return `${this.processor} holds ${this.capacity} frames already: frames are dropped`
+  }
+}
+
+/**
+ * Frames that are held.
+ *
+ * @internal
+ */
+export class Backlog {
+  private frames: Array<Frame.Frame> = []
+  private data = 0
+  private full = false
+  private readonly name: string
+  private readonly capacity: number
+  private readonly strategy: "dropping" | "sliding"
+  private readonly drops: boolean
+  /** Whether an interruption cuts anything in this task. */
+  interruptible = true
+
+  constructor(name: string, { atEnd, capacity = 1024, strategy = "dropping" }: Limits) {
+    this.name = name
+    this.capacity = capacity
+    this.strategy = strategy
+    this.drops = atEnd === "drop"
+  }
+
+  /** Gives the error to report when a frame had to be dropped. */
+  add(frame: Frame.Frame): HoldOverflow | undefined {
+    if (!droppable(frame)) {
+      this.frames.push(frame)
+      return undefined
+    }
+    const tooMany = this.data === this.capacity
+    if (tooMany && this.strategy === "dropping") return this.overflow()
+    if (tooMany) this.frames.splice(this.frames.findIndex(droppable), 1)
+    else this.data++
+    this.frames.push(frame)
+    return tooMany ? this.overflow() : undefined
+  }
+
+  private overflow(): HoldOverflow | undefined {
+    if (this.full) return undefined
+    this.full = true
+    return new HoldOverflow({ processor: this.name, capacity: this.capacity })
+  }
+
+  /** The oldest one, which is held no more: an interruption may cut the rest while it is on its way. */
+  next(): Frame.Frame | undefined {
+    const frame = this.frames.shift()
+    if (frame !== undefined && droppable(frame)) this.data--
+    this.full = false
+    return frame
+  }
+
+  /** Moves all that is held to another one. */
+  moveTo(other: Backlog): void {
+    other.frames.push(...this.frames)
+    other.data += this.data
+    this.frames = []
+    this.data = 0
+    this.full = false
+  }
+
+  /** Only uninterruptible frames and `keep` stay. */
+  cut(keep: Predicate.Predicate<Frame.Frame> = Frame.isUninterruptible): void {
+    this.frames = this.frames.filter(keep)
+    this.data = this.frames.filter(droppable).length
+    this.full = false
+  }
+
+  interrupted(): void {
+    if (this.interruptible) this.cut()
+  }
+
+  /** The end: the frames that are to go on stay. */
+  end(): void {
+    if (this.drops) this.cut()
+  }
+}
+
+const droppable = (frame: Frame.Frame): boolean => Frame.isData(frame) && !Frame.isUninterruptible(frame)
+
+/** @internal */
+export const check = (module: string, { capacity }: Limits): void => {
+  if (capacity === undefined || capacity === Infinity || (Number.isInteger(capacity) && capacity > 0)) return
+  throw new TypeError(`${module}: capacity: found ${capacity}, expected a positive integer`)
+}
+
+const make = (
+  held: Predicate.Predicate<Frame.Frame>,
+  options: Options,
+  add: (backlog: Backlog, frame: Frame.Frame) => HoldOverflow | undefined
+): Processor.Processor => {
+  const { name = "HoldAggregator", notifier } = options
+  check("HoldAggregator", options)
+  if (notifier === undefined) {
+    return Processor.sync(name, () => {
+      const backlog = new Backlog(name, options)
+      const release = (push: Processor.Push): void => {
+        for (let frame = backlog.next(); frame !== undefined; frame = backlog.next()) push.downstream(frame)
+      }
+      const take = (frame: Frame.Frame, push: Processor.Push): void => {
+        if (!held(frame)) return push(frame)
+        const error = add(backlog, frame)
+        if (error !== undefined) push.upstream(Frame.ErrorFrame.make({ error, processor: name }))
+      }
+      const notified = (frame: Frame.Frame, push: Processor.Push): void => {
+        release(push)
+        push(frame)
+      }
+      return {
+        data: take,
+        control: take,
+        SyncNotifyFrame: notified,
+        upstream: { SyncNotifyFrame: notified },
+        onStart: (frame) => {
+          backlog.interruptible = frame.allowInterruptions
+        },
+        onInterruption: () => backlog.interrupted(),
+        onEnd: (_, push) => {
+          backlog.end()
+          release(push)
+        }
+      }
+    })
+  }
+  return Processor.effect(
+    name,
+    Effect.sync(() => {
+      const backlog = new Backlog(name, options)
+      // on their way since a notification; what comes meanwhile waits for the next one
+      const released = new Backlog(name, options)
+      const release = (push: (frame: Frame.Frame) => Effect.Effect<void>): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          backlog.moveTo(released)
+          let frame = released.next()
+          return Effect.whileLoop({
+            while: () => frame !== undefined,
+            body: () => push(frame!),
+            step: () => {
+              frame = released.next()
+            }
+          })
+        })
+      const take = (frame: Frame.Frame, { push, report }: Processor.ProcessorContext): Effect.Effect<void> => {
+        if (!held(frame)) return push(frame)
+        const error = add(backlog, frame)
+        return error === undefined ? Effect.void : report(error)
+      }
+      return {
+        data: take,
+        control: take,
+        run: (_: undefined, { pushDownstream }: Processor.ProcessorContext): Effect.Effect<never> =>
+          Effect.forever(Effect.andThen(notifier.wait, release(pushDownstream))),
+        onStart: (frame: Frame.StartFrame): Effect.Effect<void> =>
+          Effect.sync(() => {
+            backlog.interruptible = released.interruptible = frame.allowInterruptions
+          }),
+        onInterruption: (): Effect.Effect<void> =>
+          Effect.sync(() => {
+            backlog.interrupted()
+            released.interrupted()
+          }),
+        onEnd: (_: Frame.EndFrame, { pushDownstream }: Processor.ProcessorContext): Effect.Effect<void> =>
+          Effect.suspend(() => {
+            backlog.end()
+            return release(pushDownstream)
+          })
+      }
+    })
+  )
+}
+
+/**
+ * Makes a processor that holds every downstream frame for which the predicate is true until it is notified, and then
+ * releases all of them, in order. Then it holds again.
+ *
+ * **Details**
+ *
+ * - It is asked for data and control frames; system and lifecycle frames always pass.
+ * - Without a notifier, a `SyncNotifyFrame` releases, and goes on behind what it released.
+ * - With one, a notification releases, in a fiber of its own. Frames that arrive while released ones are on their way
+ *   wait for the next notification.
+ * - An interruption clears what is held, but for uninterruptible frames, unless the task does not allow interruptions.
+ * - `EndFrame` releases what is left before it: nobody will notify any more (`atEnd: "drop"` discards it).
+ *   `StopTaskFrame` leaves it for the task that takes over.
+ *
+ * Throws a `TypeError` when `capacity` is not a positive integer.
+ *
+ * @example
+ * ```ts
+ * import { Frame, HoldAggregator, Pipeline } from "@apipeline/core"
+ *
+ * const pipeline = Pipeline.make(HoldAggregator.all(Frame.TextFrame.is, { capacity: 100 }))
+ * ```
+ *
+ * Source: `HoldFramesAggregator` of pipeline-go.
+ *
+ * @see {@link last} for the latest only
+ * @category constructors
+ * @since 0.1.0
+ */
+export const all = (held: Predicate.Predicate<Frame.Frame>, options: Options = {}): Processor.Processor =>
+  make(held, options, (backlog, frame) => backlog.add(frame))
+
+/**
+ * Makes a processor like {@link all} that holds the latest frame only: each one replaces the one before, which is
+ * discarded. Uninterruptible frames are not replaced.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Frame, HoldAggregator, Notifier, Pipeline } from "@apipeline/core"
+ *
+ * const pipeline = Effect.gen(function*() {
+ *   const look = yield* Notifier.make
+ *   return Pipeline.make(HoldAggregator.last(Frame.ImageRawFrame.is, { notifier: look }))
+ * })
+ * ```
+ *
+ * Source: `HoldLastFrameAggregator` of pipeline-go.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const last = (held: Predicate.Predicate<Frame.Frame>, options: Options = {}): Processor.Processor =>
+  make(held, options, (backlog, frame) => {
+    backlog.cut()
+    return backlog.add(frame)
+  })
