@@ -113,7 +113,7 @@ export class Fan implements Entry {
       this.held[index]!.push(held)
     } // Pushed by itself, not because of an input: it waits for nobody, but overtakes nothing.
     else if (this.batches.length > 0) this.batches[this.batches.length - 1]!.outputs.push(held)
-    else return this.out(frame, force)
+    else if (this.first(index, frame)) return this.out(frame, force)
     return undefined
   }
 
@@ -160,7 +160,11 @@ export class Fan implements Entry {
   private arriveEnd(index: number, frame: Frame.Frame, force: boolean): Work {
     this.ended.add(index)
     const works: Array<Work> = []
-    if (this.synced) works.push(...this.held[index]!.splice(0).map((held) => this.out(held.frame, force)))
+    if (this.synced) {
+      for (const { frame } of this.held[index]!.splice(0)) {
+        if (this.first(index, frame)) works.push(this.out(frame, force))
+      }
+    }
     while (this.mode === "sequential" && this.ended.has(this.turn)) {
       this.turn++
       for (const held of this.held[this.turn]?.splice(0) ?? []) works.push(this.out(held.frame, force))
@@ -190,7 +194,7 @@ export class Fan implements Entry {
     for (const batch of batches) {
       const kept = batch.outputs.splice(0).filter(keep)
       if (batch.uninterruptible) batch.outputs.push(...kept)
-      else for (const { frame } of kept) this.out(frame, true)
+      else for (const { arm, frame } of kept) if (this.first(arm, frame)) this.out(frame, true)
     }
   }
 }
