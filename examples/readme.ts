@@ -1,6 +1,6 @@
 /** The program of the README. */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Frame, Pipeline, PipelineTask, Processor, SentenceAggregator } from "@apipeline/core"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Console, Effect, Stream } from "effect"
 
 const shout = Processor.sync("Shout", {

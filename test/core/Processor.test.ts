@@ -10,6 +10,8 @@ class Urgent extends Frame.App<Urgent>()("Urgent", { n: Schema.Finite }, { kind:
 class Keep extends Frame.App<Keep>()("Keep", { n: Schema.Finite }, { uninterruptible: true }) {}
 class Boom extends Data.TaggedError("Boom")<{ readonly why: string }> {}
 
+const texts = (...all: ReadonlyArray<string>): Array<string> => all.map((t) => `TextFrame("${t}")`)
+
 const same = Processor.sync("Same", {})
 
 describe("Processor", () => {
@@ -535,6 +537,51 @@ describe("Processor", () => {
       })
       const { down } = yield* run(Pipeline.make(fan, alone), [text("a"), text("b"), sleep("100 millis")])
       deepStrictEqual(show(payload(down)), ["a1", "a2", "a3", "b1", "b2", "b3"].map((t) => `TextFrame("${t}")`))
+    }))
+
+  it.effect("a fiber that a handler forked waits until the handler's own push has been dealt with", () =>
+    Effect.gen(function*() {
+      let inside = 0
+      const fork = Processor.queued("Fork", {
+        TextFrame: (frame, { push }) =>
+          Effect.gen(function*() {
+            yield* Effect.forkChild(Effect.andThen(Effect.sleep("1 millis"), push(text(`${frame.text}2`))))
+            yield* push(text(`${frame.text}1`))
+            yield* Effect.sleep("10 millis")
+          })
+      })
+      const alone = Processor.effect("Alone", {
+        TextFrame: (frame, { push }) =>
+          Effect.gen(function*() {
+            assert.strictEqual(++inside, 1)
+            yield* Effect.sleep("3 millis")
+            inside--
+            yield* push(frame)
+          })
+      })
+      const { down } = yield* run(Pipeline.make(fork, alone), [text("a"), sleep("100 millis")])
+      deepStrictEqual(show(payload(down)), texts("a1", "a2"))
+    }))
+
+  it.effect("a handler that an interruption waits for does not wait for room", () =>
+    Effect.gen(function*() {
+      const many = Processor.queued("Many", {
+        Keep: (_, { push }) =>
+          Effect.andThen(
+            Effect.sleep("10 millis"),
+            Effect.forEach([1, 2, 3, 4, 5], (n) => push(text(String(n))), { discard: true })
+          )
+      }, { frames: [Keep] })
+      const narrow = Processor.queued("Narrow", {
+        TextFrame: (frame, { push }) => Effect.andThen(Effect.sleep("1 millis"), push(frame))
+      }, { capacity: 1 })
+      const { down } = yield* run(Pipeline.make(many, narrow), [
+        Keep.make({ n: 1 }),
+        sleep("1 millis"),
+        act((task) => Effect.forkChild(task.interrupt, { startImmediately: true })),
+        sleep("100 millis")
+      ])
+      deepStrictEqual(show(payload(down)), texts("1", "2", "3", "4", "5"))
     }))
 
   it.effect("a timeout inside a handler does not hold its pushes back", () =>

@@ -156,7 +156,9 @@ export interface PipelineTask<out E = never> {
   /** Stops everything now. Returns when nothing runs any more (or the deadline has passed). Never fails, may be repeated. */
   readonly cancel: (reason?: string) => Effect.Effect<void>
   /** Adds an observer; the Effect that it gives removes it again. */
-  readonly observe: (observer: PipelineObserver.PipelineObserver) => Effect.Effect<Effect.Effect<void>>
+  readonly observe: (
+    observer: PipelineObserver.PipelineObserver
+  ) => Effect.Effect<Effect.Effect<void>, PipelineError.PipelineError>
   /** Processors and whether they are usable (their set-up has not failed). */
   readonly processors: Effect.Effect<ReadonlyArray<{ readonly name: string; readonly usable: boolean }>>
   /** The numbers of each processor so far; empty without `enableMetrics`. */

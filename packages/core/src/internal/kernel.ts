@@ -77,7 +77,9 @@ export class Kernel {
   private readonly interruptions = new Set<Interruption>()
   private interruptionCount = 0
   private readonly carried = new WeakSet<Frame.Frame>()
-  private heldBack: Array<() => void> = []
+  /** System frames of before the start. */
+  private heldBack: Array<readonly [from: Port, frame: Frame.Frame]> = []
+  private closed = false
   private ready: Array<Lane<any>> = []
   private flushing = false
   private active = 0
@@ -205,6 +207,7 @@ export class Kernel {
   ): PortLane {
     const lane = new PortLane(first.node.name, host, this.mailbox(first.node, options), (frame) => first.receive(frame))
     this.lanes.add(lane)
+    if (this.closed) lane.close()
     if (this.held) lane.pause()
     for (const interruption of this.interruptions) {
       if (first.node.seen >= interruption.id) continue
@@ -251,6 +254,7 @@ export class Kernel {
       return undefined
     })
     this.systemLanes.push(lane)
+    if (this.closed) lane.close()
     return lane
   }
 
@@ -298,16 +302,22 @@ export class Kernel {
     return undefined
   }
 
-  /** The end goes behind all that is queued, whether there is room or not. */
+  /** The end goes behind all that is queued and all that waits to be. */
   queueEnd(frame: Frame.Frame): void {
     this.carried.add(frame)
-    this.top.down.entry!.offer(frame, true)
+    this.top.down.entry!.offer(frame, this.held)
+  }
+
+  /** Is there room for a frame that nobody would wait for? */
+  get hasRoom(): boolean {
+    return (this.top.down.entry as PortLane).hasRoom
   }
 
   /** System frames pass everything that waits. */
   sendSystem(from: Port, frame: Frame.Frame): void {
     if (this.held) {
-      this.heldBack.push(() => this.sendSystem(from, frame))
+      if (this.closed) this.dropped(from.node, frame, "cancelled")
+      else this.heldBack.push([from, frame])
       return
     }
     for (let port = from;;) {
@@ -383,7 +393,7 @@ export class Kernel {
     this.held = false
     const back = this.heldBack
     this.heldBack = []
-    for (const send of back) send()
+    for (const [from, frame] of back) this.sendSystem(from, frame)
     this.control.resume()
     // What was pushed meanwhile goes before what is queued: the intake is the first of the lanes.
     for (const lane of [...this.lanes].toReversed()) lane.resume()
@@ -484,8 +494,9 @@ export class Kernel {
   /** Nothing runs and nothing is taken any more, for ever; completes when the last handler has unwound. */
   readonly close: Effect.Effect<void> = Effect.suspend(() => {
     const lanes: Array<Lane<any>> = [...this.lanes, ...this.systemLanes, this.control]
+    this.closed = true
     for (const lane of lanes) lane.close()
-    this.heldBack = []
+    for (const [from, frame] of this.heldBack.splice(0)) this.dropped(from.node, frame, "cancelled")
     return Effect.forEach(lanes, (lane) => lane.stillness, { discard: true })
   })
 }

@@ -109,6 +109,10 @@ export class Lane<A> {
     return this.items.length - this.head
   }
 
+  get hasRoom(): boolean {
+    return this.size < this.mailbox.capacity && this.waiters.length === 0
+  }
+
   /** Does any code of this lane run, or is it about to? */
   get moving(): boolean {
     return this.active && !this.parked
@@ -128,7 +132,7 @@ export class Lane<A> {
       return undefined
     }
     const size = this.items.length - this.head
-    if (size >= this.mailbox.capacity && !force) return this.offerFull(item)
+    if ((size >= this.mailbox.capacity || this.waiters.length > 0) && !force) return this.offerFull(item)
     this.items.push(item)
     if (size >= this.highWater) this.highWater = size + 1
     if (!this.active) this.wake()

@@ -148,7 +148,12 @@ export class Node {
   /** A handler has failed: the processor's policy says what that means. Interruption is no failure. */
   failed(cause: Cause.Cause<unknown>): void {
     if (Cause.hasInterruptsOnly(cause)) return
-    const verdict = this.definition?.onError(cause) ?? "fatal"
+    let verdict: "report" | "fatal" | "ignore" = "fatal"
+    try {
+      verdict = this.definition?.onError(cause) ?? "fatal"
+    } catch (error) {
+      cause = Cause.combine(cause, Cause.die(error))
+    }
     if (verdict !== "ignore") this.kernel.report(this, cause, verdict === "fatal")
   }
 

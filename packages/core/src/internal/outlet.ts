@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import type * as Frame from "../Frame.ts"
+import * as Frame from "../Frame.ts"
 
 interface Waiter {
   readonly frame: Frame.Frame
@@ -84,8 +84,9 @@ export class Outlet {
       subscriber.waiters = []
       const waiting = Effect.runSync(Effect.orElseSucceed(Queue.clear(subscriber.queue), () => []))
       for (const frame of [...waiting, ...waiters.map((waiter) => waiter.frame)]) {
-        if (frame.uninterruptible) Queue.offerUnsafe(subscriber.queue, frame)
-        else this.onCut(frame)
+        if (frame.uninterruptible || frame.kind === "system" || Frame.isLifecycle(frame)) {
+          Queue.offerUnsafe(subscriber.queue, frame)
+        } else this.onCut(frame)
       }
       for (const waiter of waiters) this.settle(waiter)
     }

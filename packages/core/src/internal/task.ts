@@ -30,6 +30,9 @@ const millis = (input: Duration.Input | undefined, fallback: number): number =>
 
 const fail = (reason: PipelineError.PipelineError["reason"]): Fails => new PipelineError.PipelineError({ reason })
 
+const checkObserver = (observer: PipelineObserver.PipelineObserver): Effect.Effect<void, Fails> =>
+  checkCapacity(`observers (${observer.name}).capacity`, observer.capacity ?? 1)
+
 const checkOptions = (options: Options): Effect.Effect<void, Fails> =>
   Effect.gen(function*() {
     yield* checkCapacity("capacity", options.capacity ?? 1)
@@ -38,10 +41,10 @@ const checkOptions = (options: Options): Effect.Effect<void, Fails> =>
       yield* checkMillis(field, options[field] === undefined ? undefined : millis(options[field], 1))
     }
     yield* checkMillis("idle.timeout", options.idle === undefined ? undefined : millis(options.idle.timeout, 1))
-    yield* checkMillis(
-      "heartbeat.interval",
-      options.heartbeat === undefined ? undefined : millis(options.heartbeat.interval, 1)
-    )
+    const { heartbeat, observers } = options
+    yield* checkMillis("heartbeat.interval", heartbeat === undefined ? undefined : millis(heartbeat.interval, 1))
+    yield* checkMillis("heartbeat.timeout", heartbeat?.timeout === undefined ? undefined : millis(heartbeat.timeout, 1))
+    for (const observer of observers ?? []) yield* checkObserver(observer)
   })
 
 /** One task: its phase, its two outlets, and the fibers that watch over it. */
@@ -63,12 +66,14 @@ export class Task implements Owner {
   private cancelling = false
   private startTold = false
   private takenOver = false
+  private disposed = false
   private starting: Fiber.Fiber<unknown, unknown> | undefined = undefined
   private readonly started = Deferred.makeUnsafe<void, Fails>()
   private readonly exit = Deferred.makeUnsafe<TaskExit, Fails>()
   private readonly fibers = new Set<Fiber.Fiber<unknown, unknown>>()
   /** Those that only wait for time to pass. */
   private readonly watchers = new Set<Fiber.Fiber<unknown, unknown>>()
+  private readonly observing = new Set<Fiber.Fiber<unknown, unknown>>()
   /** Something hung when the task was cancelled: it is left behind. */
   private abandoned = false
   private readonly observers = new Map<
@@ -79,7 +84,6 @@ export class Task implements Owner {
   private readonly meters = new Map<string, Meter>()
   private lastActivity = 0
   private lastHeartbeat = 0
-  private heartbeats = 0
 
   private constructor(
     kernel: Kernel,
@@ -118,8 +122,15 @@ export class Task implements Owner {
     yield* checkOptions(options)
     const { exit } = stopped
     const ended = Deferred.isDoneUnsafe(exit) ? yield* Effect.exit(Deferred.await(exit)) : undefined
-    if (stopped.takenOver || ended === undefined || Exit.isFailure(ended) || ended.value._tag !== "Stopped") {
-      const found = stopped.takenOver ? "one that was taken over already" : `one in phase ${stopped.phase}`
+    if (
+      stopped.takenOver || stopped.disposed || ended === undefined || Exit.isFailure(ended) ||
+      ended.value._tag !== "Stopped"
+    ) {
+      const found = stopped.takenOver
+        ? "one that was taken over already"
+        : stopped.disposed
+        ? "one whose scope has closed"
+        : `one in phase ${stopped.phase}`
       return yield* fail(new PipelineError.InvalidPipeline({ field: "task", found, expected: "a stopped task" }))
     }
     stopped.takenOver = true
@@ -253,7 +264,6 @@ export class Task implements Owner {
   private left(frame: Frame.Frame): boolean {
     if (frame._tag === "HeartbeatFrame") {
       this.lastHeartbeat = this.clock.currentTimeMillisUnsafe()
-      this.heartbeats--
       return false
     }
     if (frame._tag === "EndFrame") this.fork(this.finished(frame as Frame.EndFrame))
@@ -271,11 +281,18 @@ export class Task implements Owner {
 
   private finished(frame: Frame.EndFrame): Effect.Effect<void> {
     return this.kernel.close.pipe(
-      Effect.andThen(Scope.close(this.instance, Exit.void)),
-      Effect.exit,
+      Effect.andThen(this.closeInstance),
       Effect.map(() => this.cancelling ? undefined : this.done(Exit.succeed({ _tag: "Ended", frame })))
     )
   }
+
+  /** Releases what the processors hold; a finalizer that fails is told, and the others run all the same. */
+  private readonly closeInstance: Effect.Effect<void> = Effect.suspend(() =>
+    Effect.catchCause(Scope.close(this.instance, Exit.void), (cause) => {
+      this.fail({ processor: this.name, fatal: false, cause })
+      return Effect.logWarning(`${this.name}: a finalizer failed`, cause)
+    })
+  )
 
   private done(exit: Exit.Exit<TaskExit, Fails>): void {
     if (this.phase === "Done") return
@@ -301,7 +318,7 @@ export class Task implements Owner {
           yield* this.kernel.close
           if (this.starting !== undefined) yield* Fiber.interrupt(this.starting)
           if (this.startTold) yield* this.kernel.notifyAll(frame)
-          yield* Scope.close(this.instance, Exit.void)
+          yield* this.closeInstance
         }))
         const limit = millis(this.options.cancelTimeout, 20_000)
         this.fork(Effect.gen({ self: this }, function*() {
@@ -313,6 +330,7 @@ export class Task implements Owner {
             )
             this.abandoned = true
             this.fibers.delete(work)
+            if (this.starting !== undefined) this.fibers.delete(this.starting)
             work.interruptUnsafe()
           }
           this.output.offer(frame, true)
@@ -331,10 +349,16 @@ export class Task implements Owner {
   private readonly dispose: Effect.Effect<void> = Effect.suspend(() => this.cancel("the task's scope closed")).pipe(
     Effect.andThen(Effect.suspend(() => {
       if (this.takenOver || this.abandoned) return Effect.void
-      const close = Effect.andThen(this.kernel.close, Scope.close(this.instance, Exit.void))
+      this.disposed = true
+      const close = Effect.andThen(this.kernel.close, this.closeInstance)
       return Effect.timeoutOption(Effect.interruptible(close), millis(this.options.cancelTimeout, 20_000))
     })),
-    Effect.andThen(Effect.suspend(() => Fiber.interruptAll([...this.fibers, ...this.watchers])))
+    // Observers may see the end: what they have still to be told waits in their mailboxes.
+    Effect.andThen(Effect.suspend(() => {
+      const seen = Effect.forEach([...this.observing], Fiber.await, { discard: true })
+      return this.observing.size === 0 ? Effect.void : Effect.timeoutOption(Effect.interruptible(seen), "1 second")
+    })),
+    Effect.andThen(Effect.suspend(() => Fiber.interruptAll([...this.fibers, ...this.watchers, ...this.observing])))
   )
 
   // ---------------------------------------------------------------------------------------------- frames
@@ -451,11 +475,15 @@ export class Task implements Owner {
   failed(frame: Frame.ErrorFrame, cause: Cause.Cause<unknown>): void {
     if (this.options.enableMetrics === true) this.meters.get(frame.processor ?? "")?.error()
     const failure: Failure<any> = { processor: frame.processor ?? this.name, fatal: frame.fatal, cause }
-    for (const queue of this.listeners) Queue.offerUnsafe(queue, failure)
+    this.fail(failure)
     this.fork(Effect.logWarning(Frame.format(frame), cause))
     if (!frame.fatal) return
     const error = fail(new PipelineError.ProcessorFailed({ processor: failure.processor, cause: frame.error }))
     this.fork(this.stop(Frame.CancelFrame.make({ reason: error.message }), error))
+  }
+
+  private fail(failure: Failure<any>): void {
+    for (const queue of this.listeners) Queue.offerUnsafe(queue, failure)
   }
 
   readonly failures: Stream.Stream<Failure<any>> = Stream.unwrap(Effect.gen({ self: this }, function*() {
@@ -521,8 +549,8 @@ export class Task implements Owner {
     if (event.endsWith("Timeout")) this.fork(Effect.logWarning(message))
   }
 
-  observe(observer: PipelineObserver.PipelineObserver): Effect.Effect<Effect.Effect<void>> {
-    return Effect.sync(() => {
+  observe(observer: PipelineObserver.PipelineObserver): Effect.Effect<Effect.Effect<void>, Fails> {
+    return Effect.map(checkObserver(observer), () => {
       const queue = Effect.runSync(
         Queue.make<PipelineObserver.Event, Cause.Done>({ capacity: observer.capacity ?? 4096, strategy: "sliding" })
       )
@@ -541,7 +569,8 @@ export class Task implements Owner {
               : Effect.logWarning(`observer ${observer.name} failed: detached`, cause)
           ),
           Effect.ensuring(Effect.sync(detach))
-        )
+        ),
+        this.observing
       )
       return Effect.suspend(() => {
         detach()
@@ -581,8 +610,7 @@ export class Task implements Owner {
         yield* Effect.sleep(options.interval)
         if (this.closing) return
         // A pipeline that stands still is not given more to do.
-        if (this.heartbeats >= 16) continue
-        this.heartbeats++
+        if (!this.kernel.hasRoom) continue
         this.kernel.queue(Frame.HeartbeatFrame.make({ at: this.now() }), "downstream")
       }
     })
