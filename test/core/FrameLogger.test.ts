@@ -143,6 +143,7 @@ describe("make", () => {
       deepStrictEqual(yield* logged({ ignore: [Blob, "TextFrame"] }), [sound])
       deepStrictEqual(yield* logged({ include: [Frame.TextFrame, Blob], ignore: ["TextFrame"] }), [blob])
       deepStrictEqual(yield* logged({ include: [] }), [])
+      deepStrictEqual(yield* logged({ include: ["run", "upstream", "onStart", "data", "TextFrame"] }), [a])
     }))
 
   it.effect("include takes lifecycle frames", () =>
@@ -235,6 +236,24 @@ describe("make", () => {
         lines,
         ["Info -> L", "Debug -> L-2", "Error -> L-4"].map((start) => `${start}: ${frame.name}("a")`)
       )
+    }))
+
+  it.effect("below the minimum no line is made", () =>
+    Effect.gen(function*() {
+      const { layer, lines } = capture()
+      let reads = 0
+      const frame = Object.defineProperty(Blob.make({ bytes: new Uint8Array(1) }), "bytes", {
+        enumerable: true,
+        get: () => ++reads
+      })
+      const logger = () => FrameLogger.make({ level: "Debug", include: [Blob] })
+      yield* Effect.provide(run(logger(), [frame]), layer)
+      deepStrictEqual([lines, reads], [[], 0])
+      yield* run(logger(), [frame]).pipe(
+        Effect.provide(layer),
+        Effect.provideService(References.MinimumLogLevel, "Debug")
+      )
+      deepStrictEqual([lines, reads], [[`-> FrameLogger: ${frame.name}(bytes: 1)`], 1])
     }))
 
   it.effect("never shows bytes", () =>

@@ -275,6 +275,11 @@ describe("make", () => {
       deepStrictEqual(show(out), ["StartFrame", "A", note, "B", "EndFrame"])
     }))
 
+  it("has a mailbox of its own", () => {
+    strictEqual(Input.make({}).options.capacity, 1024)
+    strictEqual(Input.make({}, { capacity: 7 }).options.capacity, 7)
+  })
+
   it.effect("system frames do not wait for data; an interruption cuts what waits", () =>
     Effect.gen(function*() {
       const { ended, out, settle, task } = yield* start(Input.make({

@@ -509,6 +509,13 @@ describe("Processor", () => {
       )
     }))
 
+  it.effect("an interruption that cuts nothing calls no onInterruption: fromStream keeps what it holds", () =>
+    Effect.gen(function*() {
+      const slowly = Processor.fromStream("Slowly", Stream.mapEffect((frame) => Effect.as(Effect.sleep("20 millis"), frame)))
+      const { down } = yield* run(slowly, [text("a"), text("b"), sleep("5 millis"), interrupt], { allowInterruptions: false })
+      deepStrictEqual(show(down), ["StartFrame", "StartInterruptionFrame", ...texts("a", "b"), "EndFrame"])
+    }))
+
   it.effect("concurrent puts any processor behind a mailbox", () =>
     Effect.gen(function*() {
       const captured = capture()

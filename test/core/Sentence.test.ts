@@ -636,3 +636,8 @@ describe("trailingPartialMatch", () => {
     assert.strictEqual(Sentence.trailingPartialMatch(text, candidates), expected)
   })
 })
+
+it("an empty delimiter is no tag", () => {
+  const nothing = { open: undefined, index: 0 }
+  assert.deepStrictEqual(Sentence.openTag("ab", { tags: [["", ""]] }), nothing)
+})

@@ -16,6 +16,10 @@ export interface Child {
   /** Waits until it has printed a text. */
   readonly printed: (text: string) => Promise<void>
   readonly kill: (signal: NodeJS.Signals) => void
+  /** Ends its input, with some more of it. */
+  readonly end: (text?: string) => void
+  /** Nobody reads what it prints any more. */
+  readonly deafen: () => void
   readonly ended: Promise<Ended>
 }
 
@@ -25,10 +29,10 @@ export const start = (args: ReadonlyArray<string>, input?: string): Child => {
     cwd: root,
     env: { ...process.env, NO_COLOR: "1" },
     stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
-    timeout: 18_000,
+    timeout: 40_000,
     killSignal: "SIGKILL"
   })
-  child.stdin?.end(input)
+  child.stdin?.on("error", () => {}).write(input!)
   let stdout = ""
   let stderr = ""
   let since = performance.now()
@@ -49,6 +53,8 @@ export const start = (args: ReadonlyArray<string>, input?: string): Child => {
   return {
     ended,
     output: () => stdout,
+    end: (text = "") => void child.stdin!.end(text),
+    deafen: () => child.stdout!.destroy(),
     kill: (signal) => {
       since = performance.now()
       child.kill(signal)

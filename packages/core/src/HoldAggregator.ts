@@ -41,6 +41,13 @@ export interface Options extends Limits {
 /**
  * Held frames were dropped because there were too many of them. It is reported once until frames are released.
  *
+ * @example
+ * ```ts
+ * import { HoldAggregator } from "@apipeline/core"
+ *
+ * new HoldAggregator.HoldOverflow({ processor: "Hold", capacity: 8 }).message // => "Hold holds 8 frames already: ..."
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -104,19 +111,19 @@ export class Backlog {
     return frame
   }
 
-  /** Moves all that is held to another one. */
-  moveTo(other: Backlog): void {
-    other.frames.push(...this.frames)
-    other.data += this.data
+  /** All of them, which are held no more. */
+  takeAll(): ReadonlyArray<Frame.Frame> {
+    const { frames } = this
     this.frames = []
     this.data = 0
     this.full = false
+    return frames
   }
 
-  /** Only uninterruptible frames and `keep` stay. */
-  cut(keep: Predicate.Predicate<Frame.Frame> = Frame.isUninterruptible): void {
-    this.frames = this.frames.filter(keep)
-    this.data = this.frames.filter(droppable).length
+  /** Only uninterruptible frames stay. */
+  cut(): void {
+    this.frames = this.frames.filter(Frame.isUninterruptible)
+    this.data = 0
     this.full = false
   }
 
@@ -180,20 +187,9 @@ const make = (
     name,
     Effect.sync(() => {
       const backlog = new Backlog(name, options)
-      // on their way since a notification; what comes meanwhile waits for the next one
-      const released = new Backlog(name, options)
+      // All at one instant: then those that must wait for room are in line, where an interruption finds them.
       const release = (push: (frame: Frame.Frame) => Effect.Effect<void>): Effect.Effect<void> =>
-        Effect.suspend(() => {
-          backlog.moveTo(released)
-          let frame = released.next()
-          return Effect.whileLoop({
-            while: () => frame !== undefined,
-            body: () => push(frame!),
-            step: () => {
-              frame = released.next()
-            }
-          })
-        })
+        Effect.suspend(() => Effect.forEach(backlog.takeAll(), push, { concurrency: "unbounded", discard: true }))
       const take = (frame: Frame.Frame, { push, report }: Processor.ProcessorContext): Effect.Effect<void> => {
         if (!held(frame)) return push(frame)
         const error = add(backlog, frame)
@@ -206,13 +202,9 @@ const make = (
           Effect.forever(Effect.andThen(notifier.wait, release(pushDownstream))),
         onStart: (frame: Frame.StartFrame): Effect.Effect<void> =>
           Effect.sync(() => {
-            backlog.interruptible = released.interruptible = frame.allowInterruptions
+            backlog.interruptible = frame.allowInterruptions
           }),
-        onInterruption: (): Effect.Effect<void> =>
-          Effect.sync(() => {
-            backlog.interrupted()
-            released.interrupted()
-          }),
+        onInterruption: (): Effect.Effect<void> => Effect.sync(() => backlog.interrupted()),
         onEnd: (_: Frame.EndFrame, { pushDownstream }: Processor.ProcessorContext): Effect.Effect<void> =>
           Effect.suspend(() => {
             backlog.end()

@@ -198,11 +198,16 @@ const blocks = (text: string, settings: Settings): string => {
     if (delimiter || (inTable && settings.removeTables === true) || isRule(one)) continue
     out.push(inTable ? cells(one, settings) : line(one, settings))
   }
-  return out.join("\n").replace(/^(?:[^\S\n]*\n)+/gm, " ")
+  return out.join("\n").replace(/(?<![^\n])(?:[^\S\n]*\n)+/g, " ")
 }
 
 /** What opens a block of code, and what looks like it: backticks that close on the same line are inline code. */
 const fences = /(?<!`)(`{3,})(?!`).{1,2000}?(?<!`)\1(?!`)|(`{3,})|^[ \t]{0,9}(~{3,})/gm
+
+const opening = (text: string): RegExpExecArray | undefined => {
+  for (const found of text.matchAll(fences)) if (found[1] === undefined) return found
+  return undefined
+}
 
 /** The state of {@link Filter}: how the block of code that is open was opened, and whether its first line goes on. */
 interface Fence {
@@ -244,7 +249,9 @@ export const makeFilter = (settings: Settings = {}): Filter => {
       if (close < 0 || (end >= 0 && end < close)) code = text.slice(end + 1)
       fence = { mark: open.mark, first: false }
     }
-    const end = new RegExp(`(?:(?<=^|\\n)[ \\t]{1,9})?${open.mark[0]}{${open.mark.length},}(?:[ \\t]{0,9}\\n)?`).exec(code)
+    const end = new RegExp(`(?:(?<=^|\\n)[ \\t]{1,9})?${open.mark[0]}{${open.mark.length},}(?:[ \\t]{0,9}\\n)?`).exec(
+      code
+    )
     const body = end === null ? code : code.slice(0, end.index)
     if (current.removeCode !== true) out.push(body)
     if (end === null) return ""
@@ -260,7 +267,7 @@ export const makeFilter = (settings: Settings = {}): Filter => {
         rest = inCode(rest, fence, out)
         continue
       }
-      const open = rest.matchAll(fences).find((found) => found[1] === undefined)
+      const open = opening(rest)
       out.push(blocks(open === undefined ? rest : rest.slice(0, open.index), current))
       if (open === undefined) break
       fence = { mark: open[2] ?? open[3]!, first: true }

@@ -7,7 +7,7 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
@@ -62,11 +62,11 @@ interface Instance<out E, out R> extends Methods<E, R> {
   readonly run?: (() => Effect.Effect<unknown, E, R>) | undefined
 }
 
+/** Passes when `take` has failed, too; the kernel sees to it that nothing passes when it was cut. */
 const passAfter = <E, R>(take: Effect.Effect<unknown, E, R>, pass: Effect.Effect<void>): Effect.Effect<void, E, R> =>
   Effect.matchCauseEffect(take, {
     onSuccess: () => pass,
-    onFailure: (cause) =>
-      Cause.hasInterruptsOnly(cause) ? Effect.failCause(cause) : Effect.andThen(pass, Effect.failCause(cause))
+    onFailure: (cause) => Effect.andThen(pass, Effect.failCause(cause))
   })
 
 const build = <E, R, E2, R2>(

@@ -347,7 +347,7 @@ export class PatternFrame extends Frame.App<PatternFrame>()("PatternFrame", {
  * @category models
  * @since 0.1.0
  */
-export interface Options<out Type extends string = string, out E = never, out R = never>
+export interface Options<Type extends string = string, E = never, R = never>
   extends AggregatorOptions<Type>, Pick<Processor.Options, "capacity" | "strategy" | "onError">
 {
   /** Default: `PatternPairs`. */
@@ -355,7 +355,8 @@ export interface Options<out Type extends string = string, out E = never, out R 
   /** Frames that end the text: what is pending is pushed before them. `EndFrame` always does that. */
   readonly flushOn?: ReadonlyArray<Frame.AnyClass> | undefined
   /** Called for each match, of whatever action, when it closes; what follows waits for it. */
-  readonly onMatch?: ((match: Match<NoInfer<Type>>, context: Processor.ProcessorContext) => Effect.Effect<unknown, E, R>)
+  readonly onMatch?:
+    | ((match: Match<NoInfer<Type>>, context: Processor.ProcessorContext) => Effect.Effect<unknown, E, R>)
     | undefined
 }
 
@@ -488,7 +489,7 @@ export const make = <const Type extends string, E = never, R = never>(
   options: Options<Type, E, R>
 ): Processor.Processor<E, Exclude<R, Scope.Scope>> => {
   check(options.patterns)
-  const { flushOn, onMatch } = options
+  const { capacity, flushOn, onError, onMatch, strategy } = options
   const behaviour = Effect.sync(() => {
     const state = makeSteps(options)
     let interruptible = true
@@ -501,7 +502,9 @@ export const make = <const Type extends string, E = never, R = never>(
       })
     }
     const walk = (steps: ReadonlyArray<Step<Type>>, context: Processor.ProcessorContext): Effect.Effect<void, E, R> =>
-      steps.length === 1 ? step(steps[0]!, context) : Effect.forEach(steps, (one) => step(one, context), { discard: true })
+      steps.length === 1
+        ? step(steps[0]!, context)
+        : Effect.forEach(steps, (one) => step(one, context), { discard: true })
     const flush = (frame: Frame.Frame, context: Processor.ProcessorContext): Effect.Effect<void, E, R> =>
       Effect.andThen(walk(state.flush(), context), context.push(frame))
     return {
@@ -518,5 +521,5 @@ export const make = <const Type extends string, E = never, R = never>(
       onEnd: (_: Frame.EndFrame, context: Processor.ProcessorContext) => walk(state.flush(), context)
     }
   })
-  return Processor.effect(options.name ?? "PatternPairs", behaviour, options)
+  return Processor.effect(options.name ?? "PatternPairs", behaviour, { capacity, strategy, onError })
 }

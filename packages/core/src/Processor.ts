@@ -158,7 +158,7 @@ type Behaviour<Apps extends AppClasses, Context, Result> = Handlers<Apps, Contex
   readonly upstream?: Handlers<Apps, Context, Result> | undefined
   /** `StartFrame` arrives. What is pushed now follows it. */
   readonly onStart?: ((frame: Frame.StartFrame, context: Context) => Result) | undefined
-  /** The user barged in: handlers have been stopped, mailboxes cut. */
+  /** The user barged in: handlers have been stopped, mailboxes cut. Not called where interruptions are not allowed. */
   readonly onInterruption?: ((frame: Frame.StartInterruptionFrame, context: Context) => Result) | undefined
   /** `EndFrame` arrives, in order. What is pushed now precedes it; afterwards nothing can be pushed. */
   readonly onEnd?: ((frame: Frame.EndFrame, context: Context) => Result) | undefined

@@ -93,7 +93,9 @@ export const make = (options: MakeOptions): Processor.Processor => {
       parts = []
       first = undefined
       announced = false
-      if (from !== undefined) push.downstream(Frame.TextFrame.make({ text: all, pts: from.pts, metadata: from.metadata }))
+      if (from !== undefined) {
+        push.downstream(Frame.TextFrame.make({ text: all, pts: from.pts, metadata: from.metadata }))
+      }
     }
     const handlers: Record<string, (frame: any, push: Processor.Push) => void> = {
       [start.tag]: (frame, push) => {
@@ -158,8 +160,8 @@ export const make = (options: MakeOptions): Processor.Processor => {
  */
 export const user = (options: Options = {}): Processor.Processor =>
   make({
-    onInterruption: "keep",
     ...options,
+    onInterruption: options.onInterruption ?? "keep",
     start: UserStartedSpeakingFrame,
     end: UserStoppedSpeakingFrame,
     text: TranscriptionFrame,
@@ -191,8 +193,8 @@ export const user = (options: Options = {}): Processor.Processor =>
  */
 export const assistant = (options: Options = {}): Processor.Processor =>
   make({
-    onInterruption: "flush",
     ...options,
+    onInterruption: options.onInterruption ?? "flush",
     start: LlmResponseStartFrame,
     end: LlmResponseEndFrame,
     text: Frame.TextFrame

@@ -260,14 +260,15 @@ export const openTag = (text: string, options: {
   let at = from
   while (true) {
     if (open !== undefined) {
-      const end = text.indexOf(open[1], at)
+      const end = open[1] === "" ? -1 : text.indexOf(open[1], at)
       if (end < 0) break
       at = end + open[1].length
       open = undefined
     } else {
       let start = -1
       for (const tag of options.tags) {
-        const found = text.indexOf(tag[0], at)
+        // An empty delimiter is found everywhere, and would be found again for ever.
+        const found = tag[0] === "" || tag[1] === "" ? -1 : text.indexOf(tag[0], at)
         if (found < 0 || (start >= 0 && found >= start)) continue
         start = found
         open = tag

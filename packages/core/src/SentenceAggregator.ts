@@ -85,7 +85,7 @@ const makeAggregation = (): Internal.Aggregation => {
  * - Nothing is lost: the texts that come out, concatenated, are those that went in. White space behind the ender stays
  *   with the sentence when it comes in a frame with a word (`"world. "`); behind an ender that is a frame of its own
  *   (`". "`), and in a frame of its own, it begins the next sentence.
- * - `EndFrame` and the frames of `flushOn` push what is left before them.
+ * - `EndFrame` and the frames of `flushOn` push what is left before them (where a system frame may overtake it).
  * - An interruption clears what is left, unless the task does not allow interruptions. `StopTaskFrame` leaves it for
  *   the task that takes over.
  * - A sentence leaves when its last piece arrives, as a new frame with the `pts` and the metadata of the frame in which

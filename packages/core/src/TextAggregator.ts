@@ -194,7 +194,6 @@ const makeAggregation = (options: AggregatorOptions): Internal.Aggregation => {
   }
   return {
     take: (frame, out) => {
-      if (frame.text === "") return
       length += frame.text.length
       frames.push({ frame, end: length })
       put(splitter.push(frame.text), out)

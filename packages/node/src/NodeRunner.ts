@@ -162,7 +162,16 @@ export const runMain: {
     if (ended) onExit(exitCode(signal))
     else Runtime.defaultTeardown(exit, onExit)
   }
-  NodeRuntime.runMain(Effect.scoped(Effect.andThen(watch(options, received), effect)), {
+  // What fails once the program is interrupted, a finalizer, is reported by nobody else.
+  const program = Effect.onExit(
+    effect,
+    (exit) =>
+      received.signal !== undefined && options.disableErrorReporting !== true && Exit.isFailure(exit) &&
+        !Cause.hasInterruptsOnly(exit.cause)
+        ? Effect.logError(exit.cause)
+        : Effect.void
+  )
+  NodeRuntime.runMain(Effect.scoped(Effect.andThen(watch(options, received), program)), {
     disableErrorReporting: options.disableErrorReporting,
     teardown: options.teardown ?? teardown
   })

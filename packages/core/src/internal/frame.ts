@@ -137,8 +137,8 @@ export const app = (
 ): any => {
   if (typeof tag !== "string" || tag === "") refuse("tag", tag, "a string that is not empty")
   if (builtIns.has(tag)) refuse("tag", tag, "a tag that no built-in frame has")
-  if (tag === "upstream" || /^on[A-Z]/.test(tag)) {
-    refuse("tag", tag, "a tag that names no hook of a processor (\"upstream\", \"onStart\")")
+  if (/^(upstream|run|source|data|control|system|on[A-Z].*)$/.test(tag)) {
+    refuse("tag", tag, "a tag that names nothing else in a processor (\"upstream\", \"data\", \"onStart\")")
   }
   const kind = options?.kind ?? "data"
   if (kind !== "data" && kind !== "control" && kind !== "system") {

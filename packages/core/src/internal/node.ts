@@ -95,7 +95,9 @@ export class Node {
 
   /** Tells hooks and handlers of a lifecycle frame, which the kernel carries on. */
   notify(frame: Frame.Frame, direction: Frame.Direction = "downstream", pusher: Pusher = this.hookPusher): Work {
-    const hook = this.hooks[frame._tag]
+    // An interruption that cuts nothing is only told: hooks that clear what they hold do not apply.
+    const cuts = frame._tag !== "StartInterruptionFrame" || this.kernel.allowInterruptions
+    const hook = cuts ? this.hooks[frame._tag] : undefined
     const handler = this.observers[direction][frame._tag]
     const work = hook === undefined ? undefined : this.handle(hook, frame, pusher)
     if (handler === undefined) return work
