@@ -43,6 +43,18 @@ describe("Pipeline.parallel", () => {
       deepStrictEqual(show(payload(down)), texts("a", "a", "a"))
     }))
 
+  it.effect("a branch that lets the same frame out twice adds nothing to what came in", () =>
+    Effect.gen(function*() {
+      const twice = Processor.sync("Twice", {
+        TextFrame: (frame, push) => {
+          push(frame)
+          push(frame)
+        }
+      })
+      const { down } = yield* run(Pipeline.parallel(same("A"), twice, nothing()), [text("a"), text("b")])
+      deepStrictEqual(show(payload(down)), texts("a", "b"))
+    }))
+
   it.effect("outputs of all branches are merged as they come", () =>
     Effect.gen(function*() {
       const { down } = yield* run(Pipeline.parallel(slowTag("1", 5), tag("2")), [

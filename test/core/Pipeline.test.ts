@@ -524,7 +524,7 @@ describe("size", () => {
       yield* task.stopWhenDone
       deepStrictEqual((yield* Fiber.join(downs!)).slice(1, -1), down)
       deepStrictEqual(yield* Fiber.join(ups!), up)
-      deepStrictEqual(yield* task.drops, { full: 0, interrupted: 0, cancelled: 0, ended: 0 })
+      deepStrictEqual(yield* task.drops, { full: 0, interrupted: 0, cancelled: 0, ended: 0, inactive: 0 })
     }))
 
   it.effect(

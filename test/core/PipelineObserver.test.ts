@@ -102,7 +102,7 @@ describe("PipelineObserver", () => {
         "3 P dropped Keep(n: 1): cancelled",
         "3 P dropped TextFrame(\"c\"): cancelled"
       ])
-      deepStrictEqual(yield* task.drops, { full: 1, interrupted: 2, cancelled: 2, ended: 0 })
+      deepStrictEqual(yield* task.drops, { full: 1, interrupted: 2, cancelled: 2, ended: 0, inactive: 0 })
       assert.strictEqual(lines().at(-1), "3 Cancelled")
       assert.strictEqual(events.filter((event) => event._tag === "Drop").length, 5)
     }))

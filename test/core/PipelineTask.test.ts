@@ -666,7 +666,7 @@ describe("cancel", () => {
       yield* task.cancel()
       yield* TestClock.adjust("1 second")
       assert.isDefined(waiting.pollUnsafe())
-      deepStrictEqual(yield* task.drops, { full: 0, interrupted: 0, cancelled: 2, ended: 0 })
+      deepStrictEqual(yield* task.drops, { full: 0, interrupted: 0, cancelled: 2, ended: 0, inactive: 0 })
     }))
 })
 

@@ -459,6 +459,13 @@ describe("Processor", () => {
       deepStrictEqual(show(payload(down)), ["TextFrame(\"a\")", "TextFrame(\"z\")"])
       deepStrictEqual(show(up), ["ErrorFrame(Source: Boom)"])
       assert.strictEqual(failures.length, 1)
+      const both = yield* run(
+        Processor.source("Source", Stream.fail(new Boom({ why: "gone" })), { endWhenDone: true }),
+        [act((task) => task.await)],
+        { end: false }
+      )
+      deepStrictEqual(show(both.down), ["StartFrame", "EndFrame"])
+      assert.strictEqual(both.failures.length, 1)
     }))
 
   it.effect("sink takes data in order and passes control and system frames", () =>
@@ -511,8 +518,13 @@ describe("Processor", () => {
 
   it.effect("an interruption that cuts nothing calls no onInterruption: fromStream keeps what it holds", () =>
     Effect.gen(function*() {
-      const slowly = Processor.fromStream("Slowly", Stream.mapEffect((frame) => Effect.as(Effect.sleep("20 millis"), frame)))
-      const { down } = yield* run(slowly, [text("a"), text("b"), sleep("5 millis"), interrupt], { allowInterruptions: false })
+      const slowly = Processor.fromStream(
+        "Slowly",
+        Stream.mapEffect((frame) => Effect.as(Effect.sleep("20 millis"), frame))
+      )
+      const { down } = yield* run(slowly, [text("a"), text("b"), sleep("5 millis"), interrupt], {
+        allowInterruptions: false
+      })
       deepStrictEqual(show(down), ["StartFrame", "StartInterruptionFrame", ...texts("a", "b"), "EndFrame"])
     }))
 
@@ -589,6 +601,20 @@ describe("Processor", () => {
         sleep("100 millis")
       ])
       deepStrictEqual(show(payload(down)), texts("1", "2", "3", "4", "5"))
+    }))
+
+  it.effect("a push kept from a hook and used in another processor's handler loses nothing", () =>
+    Effect.gen(function*() {
+      let kept: Processor.Push | undefined
+      const first = Processor.sync("First", { TextFrame: (frame) => kept!.downstream(frame) })
+      const second = Processor.sync("Second", {
+        onStart: (_, push) => {
+          kept = push
+        }
+      })
+      const third = Processor.effect("Third", { TextFrame: (frame, { push }) => push(text(`${frame.text}!`)) })
+      const { down } = yield* run(Pipeline.make(first, second, third), [text("a"), text("b")])
+      deepStrictEqual(show(payload(down)), texts("a!", "b!"))
     }))
 
   it.effect("a timeout inside a handler does not hold its pushes back", () =>

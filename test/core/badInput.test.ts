@@ -418,7 +418,8 @@ describe("processors that misbehave", () => {
           full: 0,
           interrupted: 0,
           cancelled: how === "cancel" ? 1 : 0,
-          ended: how === "cancel" ? 0 : 1
+          ended: how === "cancel" ? 0 : 1,
+          inactive: 0
         })
         deepStrictEqual(lines, how === "cancel" ? [] : [`P pushed ${Frame.format(late)} after the end: dropped`])
       }

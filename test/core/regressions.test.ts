@@ -115,7 +115,7 @@ it.effect("a system frame that waits for the start is counted when the task is c
     const task = yield* PipelineTask.make(same)
     yield* task.queueFrames([Urgent.make({ n: 1 }), text("a")])
     yield* task.cancel()
-    deepStrictEqual(yield* task.drops, { full: 0, interrupted: 0, cancelled: 2, ended: 0 })
+    deepStrictEqual(yield* task.drops, { full: 0, interrupted: 0, cancelled: 2, ended: 0, inactive: 0 })
   }))
 
 for (const capacity of [0, -1, NaN]) {
@@ -216,7 +216,7 @@ for (const queued of [true, false]) {
       yield* (yield* Deferred.await(context)).pushDownstream(text("late"))
       yield* settle
       deepStrictEqual(handled, [])
-      deepStrictEqual(yield* task.drops, { full: 0, interrupted: 0, cancelled: 1, ended: 0 })
+      deepStrictEqual(yield* task.drops, { full: 0, interrupted: 0, cancelled: 1, ended: 0, inactive: 0 })
     }))
 }
 

@@ -66,7 +66,7 @@ export const scenario = (
     Arbitrary.schema(Schema.Struct({
       stages: Schema.Array(stage).check(Schema.isMinLength(1), Schema.isMaxLength(7)),
       shape: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 11 }))).check(Schema.isMaxLength(8)),
-      script: Schema.Array(action(options.interrupts === true)).check(Schema.isMaxLength(40))
+      script: Schema.Array(action(options.interrupts === true)).check(Schema.isMinLength(8), Schema.isMaxLength(40))
     })),
     ({ script, shape, stages }) => ({
       script,

@@ -75,15 +75,12 @@ export const make = (options: Options = {}): Processor.Processor => {
         InputDtmfFrame: Effect.fnUntraced(function*(frame: InputDtmfFrame, context: Processor.ProcessorContext) {
           const isFirst = keys === ""
           keys += frame.key
-          // a timeout that falls due meanwhile must not tear the sequence apart
-          yield* FiberHandle.clear(timer)
           yield* context.push(frame)
           if (isFirst) yield* context.interrupt
           if (frame.key === terminator) return yield* flush(context)
           yield* FiberHandle.run(timer, Effect.andThen(Effect.sleep(timeout), flush(context)))
         }),
-        onEnd: (_: Frame.EndFrame, context: Processor.ProcessorContext): Effect.Effect<void> =>
-          Effect.andThen(FiberHandle.clear(timer), flush(context))
+        onEnd: (_: Frame.EndFrame, context: Processor.ProcessorContext): Effect.Effect<void> => flush(context)
       }
     }),
     { frames: [InputDtmfFrame] }

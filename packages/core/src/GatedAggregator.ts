@@ -81,10 +81,7 @@ export const make = (options: Options): Processor.Processor => {
     return {
       data: take,
       control: take,
-      onStart: (frame) => {
-        backlog.interruptible = frame.allowInterruptions
-      },
-      onInterruption: () => backlog.interrupted(),
+      onInterruption: () => backlog.cut(),
       onEnd: (_, push) => {
         backlog.end()
         release(push)

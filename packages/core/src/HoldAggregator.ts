@@ -73,8 +73,6 @@ export class Backlog {
   private readonly capacity: number
   private readonly strategy: "dropping" | "sliding"
   private readonly drops: boolean
-  /** Whether an interruption cuts anything in this task. */
-  interruptible = true
 
   constructor(name: string, { atEnd, capacity = 1024, strategy = "dropping" }: Limits) {
     this.name = name
@@ -127,10 +125,6 @@ export class Backlog {
     this.full = false
   }
 
-  interrupted(): void {
-    if (this.interruptible) this.cut()
-  }
-
   /** The end: the frames that are to go on stay. */
   end(): void {
     if (this.drops) this.cut()
@@ -172,10 +166,7 @@ const make = (
         control: take,
         SyncNotifyFrame: notified,
         upstream: { SyncNotifyFrame: notified },
-        onStart: (frame) => {
-          backlog.interruptible = frame.allowInterruptions
-        },
-        onInterruption: () => backlog.interrupted(),
+        onInterruption: () => backlog.cut(),
         onEnd: (_, push) => {
           backlog.end()
           release(push)
@@ -200,11 +191,7 @@ const make = (
         control: take,
         run: (_: undefined, { pushDownstream }: Processor.ProcessorContext): Effect.Effect<never> =>
           Effect.forever(Effect.andThen(notifier.wait, release(pushDownstream))),
-        onStart: (frame: Frame.StartFrame): Effect.Effect<void> =>
-          Effect.sync(() => {
-            backlog.interruptible = frame.allowInterruptions
-          }),
-        onInterruption: (): Effect.Effect<void> => Effect.sync(() => backlog.interrupted()),
+        onInterruption: (): Effect.Effect<void> => Effect.sync(() => backlog.cut()),
         onEnd: (_: Frame.EndFrame, { pushDownstream }: Processor.ProcessorContext): Effect.Effect<void> =>
           Effect.suspend(() => {
             backlog.end()

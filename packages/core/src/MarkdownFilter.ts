@@ -345,7 +345,6 @@ export const make = (options: Options = {}): Processor.Processor => {
   const { capacity, name, strategy, ...settings } = options
   return Processor.sync(name ?? "MarkdownFilter", () => {
     const filter = makeFilter(settings)
-    let interruptible = true
     return {
       TextFrame: (frame, push) => {
         const text = filter.filter(frame.text)
@@ -356,12 +355,7 @@ export const make = (options: Options = {}): Processor.Processor => {
         filter.update(frame.settings)
         push(frame)
       },
-      onStart: (frame) => {
-        interruptible = frame.allowInterruptions
-      },
-      onInterruption: () => {
-        if (interruptible) filter.reset()
-      }
+      onInterruption: () => filter.reset()
     }
   }, { frames: [UpdateFrame], capacity, strategy })
 }

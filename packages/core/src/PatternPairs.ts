@@ -492,7 +492,6 @@ export const make = <const Type extends string, E = never, R = never>(
   const { capacity, flushOn, onError, onMatch, strategy } = options
   const behaviour = Effect.sync(() => {
     const state = makeSteps(options)
-    let interruptible = true
     const step = (step: Step<Type>, context: Processor.ProcessorContext): Effect.Effect<void, E, R> => {
       if ("push" in step) return context.push(step.push)
       if (onMatch === undefined) return Effect.void
@@ -510,14 +509,7 @@ export const make = <const Type extends string, E = never, R = never>(
     return {
       ...Object.fromEntries((flushOn ?? []).map(({ tag }) => [tag, flush])),
       TextFrame: (frame: Frame.TextFrame, context: Processor.ProcessorContext) => walk(state.take(frame), context),
-      onStart: (frame: Frame.StartFrame) =>
-        Effect.sync(() => {
-          interruptible = frame.allowInterruptions
-        }),
-      onInterruption: () =>
-        Effect.sync(() => {
-          if (interruptible) state.reset()
-        }),
+      onInterruption: () => Effect.sync(state.reset),
       onEnd: (_: Frame.EndFrame, context: Processor.ProcessorContext) => walk(state.flush(), context)
     }
   })

@@ -75,6 +75,27 @@ export const processing = Metric.histogram("apipeline_processing_milliseconds", 
 })
 
 /**
+ * From the start of a measurement to the first byte, token or chunk. Attributes: `task`, `processor`.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const ttfb = Metric.histogram("apipeline_ttfb_milliseconds", {
+  description: "How long it took until the first byte, token or chunk",
+  boundaries: Metric.exponentialBoundaries({ start: 1, factor: 2, count: 16 })
+})
+
+/**
+ * The frames that wait in a processor's mailbox. Attributes: `task`, `processor`.
+ *
+ * @category metrics
+ * @since 0.1.0
+ */
+export const queueDepth = Metric.gauge("apipeline_queue_depth", {
+  description: "Frames that wait in a mailbox"
+})
+
+/**
  * The most frames that have waited in a processor's mailbox. Attributes: `task`, `processor`.
  *
  * @category metrics
@@ -101,6 +122,12 @@ export interface ProcessorMetrics {
   readonly handled: number
   /** Milliseconds that they took together. */
   readonly processingMillis: number
+  /** Measurements of the time to the first byte, token or chunk. */
+  readonly ttfbs: number
+  /** Milliseconds that they took together. */
+  readonly ttfbMillis: number
+  /** The frames that wait in its mailbox (0 for an inline processor). */
+  readonly queueDepth: number
   /** The most frames that have waited in its mailbox (0 for an inline processor). */
   readonly queueHighWater: number
 }
@@ -114,10 +141,16 @@ export class Meter {
   interruptions = 0
   handled = 0
   processingMillis = 0
+  ttfbs = 0
+  ttfbMillis = 0
+  private depth = 0
+  private highWater = 0
   private readonly attributes: { readonly task: string; readonly processor: string }
   private readonly context: Context.Context<never>
   private readonly counters: Record<"in" | "out", Record<Frame.Kind, Metric.Counter<number>>>
   private readonly times: Metric.Histogram<number>
+  private readonly depths: Metric.Gauge<number>
+  private readonly highWaters: Metric.Gauge<number>
 
   constructor(task: string, processor: string, context: Context.Context<never>) {
     this.attributes = { task, processor }
@@ -129,6 +162,8 @@ export class Meter {
     })
     this.counters = { in: byKind(framesIn), out: byKind(framesOut) }
     this.times = Metric.withAttributes(processing, this.attributes)
+    this.depths = Metric.withAttributes(queueDepth, this.attributes)
+    this.highWaters = Metric.withAttributes(queueHighWater, this.attributes)
   }
 
   count(way: "in" | "out", kind: Frame.Kind): void {
@@ -140,6 +175,17 @@ export class Meter {
     this.handled++
     this.processingMillis += milliseconds
     this.times.updateUnsafe(milliseconds, this.context)
+  }
+
+  firstByte(milliseconds: number): void {
+    this.ttfbs++
+    this.ttfbMillis += milliseconds
+    Metric.withAttributes(ttfb, this.attributes).updateUnsafe(milliseconds, this.context)
+  }
+
+  waits(depth: number, highWater: number): void {
+    if (depth !== this.depth) this.depths.updateUnsafe(this.depth = depth, this.context)
+    if (highWater !== this.highWater) this.highWaters.updateUnsafe(this.highWater = highWater, this.context)
   }
 
   drop(reason: string): void {
@@ -157,8 +203,8 @@ export class Meter {
     Metric.withAttributes(interruptions, this.attributes).updateUnsafe(1, this.context)
   }
 
-  snapshot(highWater: number): ProcessorMetrics {
-    Metric.withAttributes(queueHighWater, this.attributes).updateUnsafe(highWater, this.context)
+  snapshot(depth: number, highWater: number): ProcessorMetrics {
+    this.waits(depth, highWater)
     return {
       processor: this.attributes.processor,
       framesIn: { ...this.in },
@@ -168,6 +214,9 @@ export class Meter {
       interruptions: this.interruptions,
       handled: this.handled,
       processingMillis: this.processingMillis,
+      ttfbs: this.ttfbs,
+      ttfbMillis: this.ttfbMillis,
+      queueDepth: depth,
       queueHighWater: highWater
     }
   }

@@ -15,6 +15,7 @@ import type * as Pipeline from "./Pipeline.ts"
 import type * as PipelineError from "./PipelineError.ts"
 import type * as PipelineMetrics from "./PipelineMetrics.ts"
 import type * as PipelineObserver from "./PipelineObserver.ts"
+import type * as Tracing from "./Tracing.ts"
 
 /**
  * Where a task is: frames queued while it is `Created` or `Starting` wait until `StartFrame` is through.
@@ -105,6 +106,8 @@ export interface Options {
   } | undefined
   /** Default: none. */
   readonly observers?: ReadonlyArray<PipelineObserver.PipelineObserver> | undefined
+  /** Opens spans for the conversation and its turns. Default: false. */
+  readonly tracing?: boolean | Tracing.Options | undefined
 }
 
 /**
@@ -159,7 +162,7 @@ export interface PipelineTask<out E = never> {
   readonly observe: (
     observer: PipelineObserver.PipelineObserver
   ) => Effect.Effect<Effect.Effect<void>, PipelineError.PipelineError>
-  /** Processors and whether they are usable (their set-up has not failed). */
+  /** Processors and whether they are usable (neither their set-up has failed, nor they for good). */
   readonly processors: Effect.Effect<ReadonlyArray<{ readonly name: string; readonly usable: boolean }>>
   /** The numbers of each processor so far; empty without `enableMetrics`. */
   readonly metrics: Effect.Effect<ReadonlyArray<PipelineMetrics.ProcessorMetrics>>

@@ -6,7 +6,7 @@
  *
  * @since 0.1.0
  */
-import * as Cause from "effect/Cause"
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberHandle from "effect/FiberHandle"
@@ -15,6 +15,7 @@ import { type Pipeable, pipeArguments } from "effect/Pipeable"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type * as Tracer from "effect/Tracer"
 import type * as Types from "effect/Types"
 import * as Frame from "./Frame.ts"
 import type { Strategy } from "./internal/lane.ts"
@@ -58,12 +59,14 @@ export type MailboxStrategy = Strategy
 
 /**
  * What a failure of a handler means. `report`: an `ErrorFrame` goes upstream, and the next frame is handled.
- * `fatal`: the same, and the task is cancelled; its `run` fails. `ignore`: nothing at all.
+ * `unusable`: the same, and the processor is of no use any more, which a `ServiceSwitcher` around it may make up for.
+ * `fatal`: as `unusable`, and where nothing makes up for it the task is cancelled; its `run` fails. `ignore`: nothing at
+ * all.
  *
  * @category models
  * @since 0.1.0
  */
-export type ErrorPolicy = "report" | "fatal" | "ignore"
+export type ErrorPolicy = "report" | "unusable" | "fatal" | "ignore"
 
 /**
  * Options of every processor.
@@ -97,6 +100,79 @@ type Instance<Class> = Class extends { readonly is: (u: unknown) => u is infer S
 type Named<Apps extends AppClasses> = Frame.BuiltIn | Extract<Instance<Apps[number]>, { readonly _tag: string }>
 
 /**
+ * When a measurement begins or ends, and of which model it is.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface MeasureOptions {
+  /** Milliseconds since the epoch. Default: now, by the task's `Clock`. */
+  readonly at?: number | undefined
+  readonly model?: string | undefined
+}
+
+/**
+ * What a model was given and gave, in tokens.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface TokenUsage {
+  readonly promptTokens: number
+  readonly completionTokens: number
+  /** Default: the sum of both. */
+  readonly totalTokens?: number | undefined
+  readonly cachedTokens?: number | undefined
+  readonly reasoningTokens?: number | undefined
+  readonly model?: string | undefined
+}
+
+/**
+ * What a handler measures, in band: each result is a `MetricsFrame` downstream. Costs next to nothing, and does
+ * nothing, where the task has not turned metrics on.
+ *
+ * **Details**
+ *
+ * - The task's `enableMetrics` turns on times, `enableUsageMetrics` usage. With `reportOnlyInitialTtfb`, TTFB is
+ *   reported once, and once more after each interruption.
+ * - A stop without a start reports nothing. A stop that lies before the start reports nothing and ends the measurement.
+ * - An interruption ends measurements without a report. What an interrupted handler stops while it unwinds is not
+ *   reported either.
+ *
+ * @example
+ * ```ts
+ * import { Stream } from "effect"
+ * import { Frame, Processor } from "@apipeline/core"
+ *
+ * const model = (prompt: string) => Stream.make("Hello, ", prompt)
+ * const llm = Processor.queued("Llm", {
+ *   metrics: true,
+ *   TextFrame: (frame, { metrics, push }) =>
+ *     Stream.unwrap(Effect.as(metrics.startTtfb({ model: "small" }), model(frame.text))).pipe(
+ *       Stream.tap(() => metrics.stopTtfb()), // reports at the first of them
+ *       Stream.runForEach((text) => push(Frame.TextFrame.make({ text })))
+ *     )
+ * })
+ * ```
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Metrics<out Result> {
+  /** Time to the first byte, token or chunk: from here. */
+  readonly startTtfb: (options?: MeasureOptions) => Result
+  readonly stopTtfb: (options?: MeasureOptions) => Result
+  readonly startProcessing: (options?: MeasureOptions) => Result
+  readonly stopProcessing: (options?: MeasureOptions) => Result
+  readonly tokenUsage: (usage: TokenUsage) => Result
+  /** A text, or how many characters it has. */
+  readonly characterUsage: (
+    characters: string | number,
+    options?: { readonly model?: string | undefined }
+  ) => Result
+}
+
+/**
  * What a synchronous handler pushes with. `push(frame)` pushes in the direction in which the handled frame travels.
  *
  * @category models
@@ -108,6 +184,7 @@ export interface Push {
   readonly upstream: (frame: Frame.Frame) => void
   /** Barge-in from here, in both directions. The handler goes on; what it pushes from now on is new. */
   readonly interrupt: () => void
+  readonly metrics: Metrics<void>
 }
 
 /**
@@ -128,10 +205,21 @@ export interface ProcessorContext {
    * fiber that it forked) goes on; what it pushes afterwards is new.
    */
   readonly interrupt: Effect.Effect<void>
-  /** Sends an `ErrorFrame` upstream; the handler goes on. */
-  readonly report: (error: unknown, options?: { readonly fatal?: boolean | undefined }) => Effect.Effect<void>
+  /**
+   * Sends an `ErrorFrame` upstream; the handler goes on. `unusable`: this processor is of no use until it says that it
+   * has `recovered`, and a `ServiceSwitcher` around it may choose another.
+   */
+  readonly report: (
+    error: unknown,
+    options?: { readonly fatal?: boolean | undefined; readonly unusable?: boolean | undefined }
+  ) => Effect.Effect<void>
+  /** It works again after it was reported as unusable (or failed for good in a `ServiceSwitcher`). */
+  readonly recovered: Effect.Effect<void>
   /** What the kernel does when a handler fails: the processor's error policy decides. */
   readonly reportCause: (cause: Cause.Cause<unknown>) => Effect.Effect<void>
+  readonly metrics: Metrics<Effect.Effect<void>>
+  /** The span that work belongs to now, where the task is traced: see `Tracing`. */
+  readonly span: Effect.Effect<Tracer.AnySpan | undefined>
 }
 
 /**
@@ -154,6 +242,8 @@ type Handlers<Apps extends AppClasses, Context, Result> =
   & { readonly [K in keyof Kinds]?: ((frame: Kinds[K], context: Context) => Result) | undefined }
 
 type Behaviour<Apps extends AppClasses, Context, Result> = Handlers<Apps, Context, Result> & {
+  /** Its handlers use `metrics`: it is listed in the first `MetricsFrame`. Default: false. */
+  readonly metrics?: boolean | undefined
   /** Handlers of frames that travel upstream. */
   readonly upstream?: Handlers<Apps, Context, Result> | undefined
   /** `StartFrame` arrives. What is pushed now follows it. */
@@ -370,14 +460,15 @@ export const source = <E, R>(
   name: string,
   stream: Stream.Stream<Frame.Frame, E, R>,
   options?: Options & {
-    /** End the task, in order, when the stream has ended. Default: false. */
+    /** End the task, in order, when the stream has ended or failed. Default: false. */
     readonly endWhenDone?: boolean | undefined
   }
 ): Processor<E, Exclude<R, Scope.Scope>> =>
   effect(name, {
-    source: (_, { push }) => {
+    source: (_, { push, reportCause }) => {
       const all = Stream.runForEach(stream, push)
-      return options?.endWhenDone === true ? Effect.andThen(all, push(Frame.EndFrame.make({}))) : all
+      if (options?.endWhenDone !== true) return all
+      return Effect.andThen(Effect.catchCause(all, reportCause), push(Frame.EndFrame.make({})))
     }
   }, options)
 

@@ -85,14 +85,12 @@ export const make = (options: MakeOptions): Processor.Processor => {
     let parts: Array<string> = []
     let first: Frame.Base | undefined
     let announced = false
-    let interruptible = true
     const flush = (push: Processor.Push): void => {
       const from = first
       const all = parts.join(separator)
       turn = "none"
       parts = []
       first = undefined
-      announced = false
       if (from !== undefined) {
         push.downstream(Frame.TextFrame.make({ text: all, pts: from.pts, metadata: from.metadata }))
       }
@@ -124,11 +122,8 @@ export const make = (options: MakeOptions): Processor.Processor => {
     }
     return {
       ...handlers,
-      onStart: (frame) => {
-        interruptible = frame.allowInterruptions
-      },
       onInterruption: (_, push) => {
-        if (!interruptible || onInterruption === "keep") return
+        if (onInterruption === "keep") return
         if (onInterruption === "clear") first = undefined
         flush(push)
       },

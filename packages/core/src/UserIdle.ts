@@ -31,7 +31,7 @@ export interface Options<E = never, R = never> {
   readonly name?: string | undefined
   /** Default: 0, which means never, until a `UserIdleTimeoutFrame` says otherwise. */
   readonly timeout?: Duration.Input | undefined
-  /** What is done each time. Default: an `IdleFrame` is pushed downstream. */
+  /** What is done each time; `push` pushes downstream. Default: an `IdleFrame` is pushed. */
   readonly onIdle?: ((context: Processor.ProcessorContext) => Effect.Effect<unknown, E, R>) | undefined
 }
 
@@ -80,7 +80,7 @@ export const make = <E = never, R = never>(
   options: Options<E, R> = {}
 ): Processor.Processor<E, Exclude<R, Scope.Scope>> => {
   const initial = Duration.toMillis(options.timeout ?? 0)
-  const onIdle = options.onIdle ?? (({ pushDownstream }) => pushDownstream(Frame.IdleFrame.make()))
+  const onIdle = options.onIdle ?? (({ push }) => push(Frame.IdleFrame.make()))
   return Processor.effect(
     options.name ?? "UserIdle",
     Effect.gen(function*() {
@@ -97,9 +97,11 @@ export const make = <E = never, R = never>(
       const start = (context: Processor.ProcessorContext): Effect.Effect<unknown, E, R> =>
         Effect.suspend(() => {
           if (!(timeout > 0) || !idle) return FiberHandle.clear(timer)
+          // whichever way the frame went
+          const downward = { ...context, push: context.pushDownstream }
           return Effect.sleep(timeout).pipe(
             // not in the timer's fiber: the bot that speaks because of it stops the timer only
-            Effect.andThen(Effect.forkIn(Effect.catchCause(onIdle(context), context.reportCause), scope)),
+            Effect.andThen(Effect.forkIn(Effect.catchCause(onIdle(downward), context.reportCause), scope)),
             FiberHandle.run(timer)
           )
         })

@@ -45,7 +45,6 @@ export interface Options {
 export const make = (options: Options = {}): Processor.Processor =>
   Processor.sync(options.name ?? "VisionAggregator", () => {
     let waiting: Frame.TextFrame | undefined
-    let interruptible = true
     const take = (): Frame.TextFrame | undefined => {
       const text = waiting
       waiting = undefined
@@ -63,11 +62,8 @@ export const make = (options: Options = {}): Processor.Processor =>
         const { format, height, image, metadata, mode, pts, width } = frame
         push(VisionImageFrame.make({ text: text.text, image, width, height, format, mode, pts, metadata }))
       },
-      onStart: (frame) => {
-        interruptible = frame.allowInterruptions
-      },
       onInterruption: () => {
-        if (interruptible) waiting = undefined
+        waiting = undefined
       },
       onEnd: (_, push) => {
         const text = take()

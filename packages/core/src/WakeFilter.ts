@@ -135,7 +135,6 @@ export const make = <E = never, R = never>(
           if (match === null) continue
           const from = heard.slice(match.index)
           user.awake = true
-          user.heard = ""
           return startTimer(userId, context).pipe(
             Effect.andThen(
               onWake === undefined ? Effect.void : Effect.catchCause(onWake(phrase, userId), context.reportCause)

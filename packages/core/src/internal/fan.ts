@@ -15,18 +15,26 @@ export type FanMode =
   | "sync-branch"
   /** Those of one input together, as they came. */
   | "sync-arrival"
+  /** Those of the one branch that frames go into. */
+  | "switch"
 
-/** Follows an input through every branch of a synchronised fan: all that it caused has then arrived. */
-class Mark {
+/** Follows an input through a branch of a fan that is in step: all that it caused has then arrived. */
+export class Mark {
   readonly _tag = "~mark"
   readonly kind = "mark"
   readonly uninterruptible: boolean
   readonly fan: Fan
+  constructor(fan: Fan, uninterruptible: boolean) {
+    this.fan = fan
+    this.uninterruptible = uninterruptible
+  }
+}
+
+class BatchMark extends Mark {
   readonly batch: Batch
   constructor(fan: Fan, batch: Batch) {
-    this.fan = fan
+    super(fan, batch.uninterruptible)
     this.batch = batch
-    this.uninterruptible = batch.uninterruptible
   }
 }
 
@@ -53,8 +61,8 @@ export class Fan implements Entry {
   readonly join: Port
   readonly arms: ReadonlyArray<Arm>
   private readonly synced: boolean
-  /** How often each branch has let a frame out; as long as the frame lives somewhere. */
-  private counts = new WeakMap<Frame.Frame, Array<number>>()
+  /** How often a frame has come in, has gone on, and has left each branch; kept as long as the frame lives somewhere. */
+  private counts = new WeakMap<Frame.Frame, { entered: number; out: number; readonly left: Array<number> }>()
   private readonly ended = new Set<number>()
   /** Outputs that wait for their batch, or for their branch's turn. */
   private readonly held: Array<Array<Held>>
@@ -75,12 +83,13 @@ export class Fan implements Entry {
   }
 
   offer(frame: Frame.Frame, force: boolean): Work {
+    this.enters(frame)
     if (!this.synced || isEnd(frame)) return all(this.firsts.map((first) => enter(first, frame, force)))
     const missing = new Set(this.firsts.keys())
     const batch: Batch = { uninterruptible: frame.uninterruptible === true, outputs: [], missing }
     this.batches.push(batch)
     // The mark travels like any frame, and no handler ever sees it.
-    const mark = new Mark(this, batch) as unknown as Frame.Frame
+    const mark = new BatchMark(this, batch) as unknown as Frame.Frame
     const lane = running.lane
     const works = this.firsts.map((first) => {
       const work = enter(first, frame, force)
@@ -91,11 +100,16 @@ export class Fan implements Entry {
     return all(works)
   }
 
+  /** Where a system frame goes. */
+  into(_frame: Frame.Frame): ReadonlyArray<Port> {
+    return this.firsts
+  }
+
   /** A frame comes out of a branch. */
   arrive(index: number, frame: Frame.Frame, force: boolean): Work {
     if (isEnd(frame)) return this.arriveEnd(index, frame, force)
     if (isMark(frame)) {
-      const mark = frame as unknown as Mark
+      const mark = frame as unknown as BatchMark
       if (mark.fan === this) return this.arriveMark(index, mark.batch, force)
     }
     if (!this.synced && (isMark(frame) || this.ahead[index]!.length > 0)) {
@@ -117,17 +131,31 @@ export class Fan implements Entry {
     return undefined
   }
 
-  private out(frame: Frame.Frame, force: boolean): Work {
+  protected out(frame: Frame.Frame, force: boolean): Work {
     if (this.join.entry !== undefined) return this.join.entry.offer(frame, force)
     return this.join.emit(frame, running.lane, running.lane)
   }
 
   /** Is this the first branch out of which the frame comes (for the n-th time)? */
   first(index: number, frame: Frame.Frame): boolean {
-    let counts = this.counts.get(frame)
-    if (counts === undefined) this.counts.set(frame, counts = this.firsts.map(() => 0))
-    const most = Math.max(...counts)
-    return ++counts[index]! > most
+    const count = this.countOf(frame)
+    // What came in goes on as often as it came in; what was made inside, as often as one branch has let it out.
+    const most = Math.max(...count.left)
+    const goesOn = count.entered > 0 ? count.out < count.entered : most === count.left[index]
+    count.left[index]!++
+    if (goesOn) count.out++
+    return goesOn
+  }
+
+  /** A frame is about to go into the branches. */
+  enters(frame: Frame.Frame): void {
+    this.countOf(frame).entered++
+  }
+
+  private countOf(frame: Frame.Frame) {
+    let count = this.counts.get(frame)
+    if (count === undefined) this.counts.set(frame, count = { entered: 0, out: 0, left: this.firsts.map(() => 0) })
+    return count
   }
 
   private arriveMark(index: number, batch: Batch, force: boolean): Work {
@@ -216,16 +244,16 @@ export class Arm implements Entry {
 /** Is this no frame at all, but the kernel's? */
 export const isMark = (frame: Frame.Frame): boolean => (frame as unknown) instanceof Mark
 
-const isEnd = (frame: Frame.Frame): boolean => frame._tag === "EndFrame" || frame._tag === "StopTaskFrame"
+export const isEnd = (frame: Frame.Frame): boolean => frame._tag === "EndFrame" || frame._tag === "StopTaskFrame"
 
 /** Into a branch: a plain call for the lane that drives it, else through a mailbox. */
-const enter = (first: Port, frame: Frame.Frame, force: boolean): Work => {
+export const enter = (first: Port, frame: Frame.Frame, force: boolean): Work => {
   if (first.entry !== undefined) return first.entry.offer(frame, force)
   if (running.lane !== undefined && running.lane === first.lane) return first.receive(frame)
   return first.node.kernel.promote(first).offer(frame, force)
 }
 
-const all = (works: ReadonlyArray<Work>): Work => {
+export const all = (works: ReadonlyArray<Work>): Work => {
   let result: Work = undefined
   for (const work of works) {
     if (work !== undefined) result = result === undefined ? work : Effect.andThen(result, work)

@@ -1,4 +1,5 @@
 import * as Cause from "effect/Cause"
+import type * as Clock from "effect/Clock"
 import type * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Exit from "effect/Exit"
@@ -7,12 +8,14 @@ import * as Scheduler from "effect/Scheduler"
 import * as Frame from "../Frame.ts"
 import { Arm, Fan, isMark } from "./fan.ts"
 import { type Host, Lane, type Mailbox, type Strategy } from "./lane.ts"
-import { type Definition, Node } from "./node.ts"
+import { type Definition, Node, type SetUpFailure } from "./node.ts"
 import { type Entry, Port, PortLane, Pusher, type Work } from "./port.ts"
+import { Switch } from "./switch.ts"
 import type { Plan } from "./topology.ts"
+import type { Tracing } from "./tracing.ts"
 
 /** Why a frame did not arrive: every one is counted and told. */
-export type DropReason = "full" | "interrupted" | "cancelled" | "ended"
+export type DropReason = "full" | "interrupted" | "cancelled" | "ended" | "inactive"
 
 /** What observers and metrics see. With none attached there is no tap, and the cost is one comparison a hop. */
 export interface Tap {
@@ -32,6 +35,11 @@ export interface Owner {
   readonly cutStreams: () => void
   readonly dropped: (processor: string, frame: Frame.Frame, reason: DropReason) => void
   readonly failed: (frame: Frame.ErrorFrame, cause: Cause.Cause<unknown>) => void
+  /** Runs a user's callback beside the pipeline. */
+  readonly call: (callback: () => Effect.Effect<unknown, unknown>) => void
+  readonly interrupted: (frame: Frame.Frame) => void
+  readonly firstByte: (node: Node, milliseconds: number) => void
+  readonly clock: Clock.Clock
   /** A processor pushed a lifecycle frame: the task decides. */
   readonly request: (frame: Frame.Frame) => void
 }
@@ -66,6 +74,10 @@ export class Kernel {
   readonly bottom: Node
   owner!: Owner
   tap: Tap | undefined = undefined
+  /** What handlers do is part of a span. */
+  tracing: Tracing | undefined = undefined
+  /** What the task is run with, once it starts. */
+  parameters: Frame.StartFrame | undefined = undefined
   /** Nothing flows: until `StartFrame` is through, and between a stopped task and the next. */
   held = true
   allowInterruptions = true
@@ -73,6 +85,8 @@ export class Kernel {
   private readonly lanes = new Set<PortLane>()
   private readonly systemLanes: Array<Lane<Frame.Frame>> = []
   private readonly fans: Array<Fan> = []
+  /** Where branches come together. */
+  private readonly exits = new Set<Node>()
   private readonly control: Lane<Interruption>
   private readonly interruptions = new Set<Interruption>()
   private interruptionCount = 0
@@ -128,7 +142,7 @@ export class Kernel {
   }
 
   get processors(): ReadonlyArray<Node> {
-    return this.nodes.filter((node) => node.definition !== undefined)
+    return this.nodes.filter((node) => node.definition !== undefined && !this.exits.has(node))
   }
 
   /** Makes the ports of a pipeline and joins them, in both directions. */
@@ -165,23 +179,30 @@ export class Kernel {
   }
 
   /** A node where frames fan out, the branches, and a node where they come together. */
-  private wireFan({ branches, mode }: Extract<Plan, { readonly branches: unknown }>): Wired {
-    const split = this.addNode(mode, undefined)
+  private wireFan({ branches, mode, switching }: Extract<Plan, { readonly branches: unknown }>): Wired {
+    const name = switching?.definition.name ?? mode
+    const split = this.addNode(name, switching?.definition)
+    const inside: Array<ReadonlyArray<Node>> = []
     const wired = branches.map((plans) => {
+      const before = this.nodes.length
       const branch = this.wire(plans)
+      inside.push(this.nodes.slice(before))
       // A branch that takes time has a lane of its own from the start, else the others would wait for it.
       if (takesTime(plans)) branch.down.first.entry ??= this.lazyEntry(branch.down.first)
       if (takesTime(plans.toReversed())) branch.up.first.entry ??= this.lazyEntry(branch.up.first)
       return branch
     })
-    const join = this.addNode(mode, undefined)
+    const join = this.addNode(name, switching?.definition)
+    this.exits.add(join)
+    const control = switching === undefined ? undefined : new Switch(split, switching, inside)
     for (const direction of ["down", "up"] as const) {
       const [from, to] = direction === "down" ? [split.down, join.down] : [join.up, split.up]
-      const fan = new Fan(mode, wired.map((branch) => branch[direction].first), to)
+      const firsts = wired.map((branch) => branch[direction].first)
+      const fan = control?.addFan(firsts, to) ?? new Fan(mode, firsts, to)
       this.fans.push(fan)
       from.entry = fan
       // What is held for others leaves through a mailbox: there, order and room are settled at once.
-      if (mode !== "parallel" && mode !== "merge") to.entry = this.lazyEntry(to)
+      if (mode !== "parallel" && mode !== "merge" && mode !== "switch") to.entry = this.lazyEntry(to)
       for (const [i, branch] of wired.entries()) {
         const arm = new Port(to.node, to.direction)
         arm.entry = fan.arms[i]!
@@ -283,6 +304,13 @@ export class Kernel {
     resume()
   }
 
+  /** The frames that wait in a processor's mailboxes. */
+  depthOf(node: Node): number {
+    let depth = 0
+    for (const { entry } of [node.down, node.up]) if (entry instanceof PortLane) depth += entry.size
+    return depth
+  }
+
   /** The most frames that have waited in a processor's mailboxes. */
   highWaterOf(node: Node): number {
     let most = 0
@@ -341,7 +369,8 @@ export class Kernel {
       return undefined
     }
     if (port.entry instanceof Fan) {
-      for (const first of port.entry.firsts) {
+      port.entry.enters(frame)
+      for (const first of port.entry.into(frame)) {
         const onwards = this.enterSystem(first, frame)
         if (onwards !== undefined) this.sendSystem(onwards, frame)
       }
@@ -371,26 +400,52 @@ export class Kernel {
     if (!isMark(frame)) this.owner.dropped(node.name, frame, reason)
   }
 
-  report(processor: Node | string, cause: Cause.Cause<unknown>, fatal: boolean): void {
+  report(processor: Node | string, cause: Cause.Cause<unknown>, fatal: boolean, unusable = false): void {
     const name = typeof processor === "string" ? processor : processor.name
+    if (typeof processor !== "string") {
+      if (fatal || unusable) processor.lost = cause
+      if (processor.guardian?.failed(processor, cause, fatal, fatal || unusable) === true) return
+    }
     const frame = Frame.ErrorFrame.make({ error: Cause.squash(cause), fatal, processor: name })
     this.owner.failed(frame, cause)
     this.sendSystem(typeof processor === "string" ? this.bottom.up : processor.up, frame)
   }
 
+  /** A failure that a switcher has dealt with: it is counted and told, but not to processors. */
+  absorbed(node: Node, cause: Cause.Cause<unknown>): void {
+    this.owner.failed(Frame.ErrorFrame.make({ error: Cause.squash(cause), processor: node.name }), cause)
+  }
+
+  /** A set-up has failed: gives what is left of that when switchers have done what they can. */
+  setUpHasFailed(node: Node, cause: Cause.Cause<unknown>): SetUpFailure | undefined {
+    let failure: SetUpFailure | undefined = { node, cause }
+    while (failure?.node.guardian !== undefined) {
+      failure = failure.node.guardian.setUpHasFailed(failure.node, failure.cause)
+    }
+    return failure
+  }
+
+  traced<A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+    const span = this.tracing?.current
+    return span === undefined ? work : Effect.withParentSpan(work, span) as Effect.Effect<A, E, R>
+  }
+
   // ---------------------------------------------------------------------------------------------- lifecycle
 
   /** Tells every processor, one after the other, in the pipeline's order. */
-  notifyAll(frame: Frame.Frame): Effect.Effect<void> {
+  notifyAll(frame: Frame.Frame, told: (node: Node) => void = () => {}): Effect.Effect<void> {
     this.carried.add(frame)
-    return Effect.forEach(this.nodes, (node) => Effect.suspend(() => node.notify(frame) ?? Effect.void), {
-      discard: true
-    })
+    return Effect.forEach(
+      this.nodes,
+      (node) => Effect.map(Effect.suspend(() => node.notify(frame) ?? Effect.void), () => told(node)),
+      { discard: true }
+    )
   }
 
-  /** `StartFrame` is through: what was pushed and queued meanwhile flows. */
-  release(): void {
+  /** `StartFrame` is through: `first`, then what was pushed and queued meanwhile flows. */
+  release(first: Frame.Frame | undefined): void {
     this.held = false
+    if (first !== undefined) this.sendSystem(this.top.down, first)
     const back = this.heldBack
     this.heldBack = []
     for (const [from, frame] of back) this.sendSystem(from, frame)
@@ -412,6 +467,7 @@ export class Kernel {
    * What is pushed from now on is new: it waits until those who are to see it have been told.
    */
   interrupt(frame: Frame.Frame, origin: Node | undefined, asker: Lane<any> | undefined): Work {
+    this.owner.interrupted(frame)
     return this.allowInterruptions ? this.tell(frame, origin, asker, true) : this.tell(frame, origin, asker, false)
   }
 
@@ -421,6 +477,7 @@ export class Kernel {
     const interruption: Interruption = { id, frame, origin, asker, lanes, passed: Latch.makeUnsafe(false) }
     this.carried.add(frame)
     if (origin !== undefined) origin.seen = id
+    const letGo: Array<() => void> = []
     if (cut) {
       const unfinished = this.nodes.flatMap(({ down, up }) => [down, up]).filter((port) =>
         port.pusher.pending !== undefined
@@ -428,12 +485,13 @@ export class Kernel {
       for (const lane of this.lanes) {
         lanes.add(lane)
         const ports = unfinished.filter((port) => port.worker === lane)
-        lane.cut(lane === asker, (killed) => ports.flatMap((port) => port.pusher.cut(killed)))
+        letGo.push(lane.cut(lane === asker, (killed) => ports.flatMap((port) => port.pusher.cut(killed))))
       }
       for (const fan of this.fans) fan.cut((frame) => this.dropped(fan.join.node, frame, "interrupted"))
-      this.owner.cutStreams()
     }
     this.interruptions.add(interruption)
+    for (const go of letGo) go()
+    if (cut) this.owner.cutStreams()
     this.control.offerNow(interruption)
     // A hook that is told of an interruption and asks for another does not wait for itself.
     return this.interruptions.has(interruption) && asker !== this.control ? interruption.passed.await : undefined

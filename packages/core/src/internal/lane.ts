@@ -360,9 +360,10 @@ export class Lane<A> {
   /**
    * The interruption's cut, at one instant: everything interruptible that was pushed before now is gone, the
    * handler that runs is interrupted (unless it asked for the interruption, or its frame is uninterruptible), and
-   * nothing is taken until `resume`. `rest` tells what the processors of this lane had still to push.
+   * nothing is taken until `resume`. `rest` tells what the processors of this lane had still to push. What is given
+   * back lets others run, so it is for when all lanes have been cut.
    */
-  cut(asks: boolean, rest: (killed: boolean) => ReadonlyArray<Rest<A>>): void {
+  cut(asks: boolean, rest: (killed: boolean) => ReadonlyArray<Rest<A>>): () => void {
     const { interruptible, onDrop } = this.mailbox
     const kept: Array<A | undefined> = []
     for (let i = this.head; i < this.items.length; i++) {
@@ -373,6 +374,7 @@ export class Lane<A> {
     const waiters = this.waiters
     this.waiters = []
     for (const waiter of waiters) {
+      waiter.settled = true
       if (interruptible(waiter.item)) onDrop(waiter.item, "interrupted")
       else kept.push(waiter.item)
     }
@@ -382,14 +384,16 @@ export class Lane<A> {
     const killed = !asks && !this.guarded
     const left = rest(killed)
     if (killed) this.salvaged.push(...left)
+    const cut = killed && !this.stepping ? this.fiber : undefined
     if (killed && this.stepping) this.doomed = true
-    else if (killed && this.fiber !== undefined) {
-      const fiber = this.fiber
+    else if (cut !== undefined) {
       this.fiber = undefined
-      this.dying = fiber
-      fiber.interruptUnsafe()
+      this.dying = cut
     }
-    for (const waiter of waiters) settle(waiter)
+    return () => {
+      cut?.interruptUnsafe()
+      for (const waiter of waiters) waiter.resume?.()
+    }
   }
 
   pause(): void {
@@ -400,6 +404,17 @@ export class Lane<A> {
     if (--this.pauses > 0 || !this.parked) return
     this.parked = false
     this.host.schedule(this)
+  }
+
+  /** Gives all that waits, in order. `release`: whoever waited for room goes on, at once. */
+  takeBack(): { readonly waiting: Array<A>; readonly release: () => void } {
+    const waiters = this.waiters
+    this.waiters = []
+    for (const waiter of waiters) waiter.settled = true
+    const waiting = [...this.items.slice(this.head) as Array<A>, ...waiters.map((waiter) => waiter.item)]
+    this.items = []
+    this.head = 0
+    return { waiting, release: () => waiters.forEach(settle) }
   }
 
   /** Puts an item back where it was taken from and takes nothing more until `resume`. */

@@ -3,8 +3,10 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Frame from "../Frame.ts"
+import type { ErrorPolicy } from "../Processor.ts"
 import type { Kernel } from "./kernel.ts"
 import type { Lane, Strategy } from "./lane.ts"
+import { Metering } from "./metering.ts"
 import { asEffect, endMark, inLane, Port, Pusher, type UserHandler, type Work } from "./port.ts"
 
 /** What a processor's description comes down to. */
@@ -16,7 +18,7 @@ export interface Definition {
   readonly behaviour: Effect.Effect<object, unknown, Scope.Scope>
   readonly queued: { readonly capacity: number; readonly strategy: Strategy } | undefined
   readonly upstream: { readonly capacity: number; readonly strategy: Strategy }
-  readonly onError: (cause: Cause.Cause<unknown>) => "report" | "fatal" | "ignore"
+  readonly onError: (cause: Cause.Cause<unknown>) => ErrorPolicy
 }
 
 const hooks: Readonly<Record<string, string>> = {
@@ -29,14 +31,32 @@ const hooks: Readonly<Record<string, string>> = {
 /** The frames that belong to the kernel: handlers observe them, and nothing that a handler does stops them. */
 export const lifecycle: ReadonlySet<string> = new Set([...Object.keys(hooks), "StopTaskFrame", "StopInterruptionFrame"])
 
+/** Who is asked first when a processor in its care fails. */
+export interface Guardian {
+  /** `true`: this is dealt with. */
+  readonly failed: (node: Node, cause: Cause.Cause<unknown>, fatal: boolean, unusable: boolean) => boolean
+  readonly recovered: (node: Node) => void
+  /** Gives the failure that is left of it, if any. */
+  readonly setUpHasFailed: (node: Node, cause: Cause.Cause<unknown>) => SetUpFailure | undefined
+}
+
+export interface SetUpFailure {
+  readonly node: Node
+  readonly cause: Cause.Cause<unknown>
+}
+
 /** A processor instance: a port for each direction, and what is told of lifecycle frames. */
 export class Node {
   readonly down: Port = new Port(this, "downstream")
   readonly up: Port = new Port(this, "upstream")
-  /** Set-up has succeeded; a processor whose set-up failed lets everything pass. */
-  usable = true
+  /** Why it is of no use, if so; a processor whose set-up failed lets everything pass. */
+  lost: Cause.Cause<unknown> | undefined = undefined
+  /** The switcher that it is in. */
+  guardian: Guardian | undefined = undefined
   /** `EndFrame` has passed: nothing is observed any more. */
   ended = false
+  /** Says that it measures. */
+  measures = false
   /** The last interruption that this processor was told of. */
   seen = 0
   /** Hooks, and handlers of lifecycle frames by the direction in which they are told. */
@@ -46,6 +66,7 @@ export class Node {
   private isSource = false
   private background: Fiber.Fiber<unknown, unknown> | undefined = undefined
   private readonly hookPusher: Pusher = new Pusher(this.down)
+  private meteringCache: Metering | undefined = undefined
   readonly kernel: Kernel
   readonly name: string
   readonly definition: Definition | undefined
@@ -55,6 +76,10 @@ export class Node {
     this.name = name
     this.definition = definition
     this.down.handlers["EndFrame"] = this.down.handlers["StopTaskFrame"] = endMark
+  }
+
+  get usable(): boolean {
+    return this.lost === undefined
   }
 
   /** Takes in the handlers that the set-up of the processor gave. */
@@ -67,6 +92,7 @@ export class Node {
     const run = all["source"] ?? all["run"]
     if (typeof run === "function") this.run = run as UserHandler
     this.isSource = all["source"] !== undefined
+    this.measures = all["metrics"] === true
     this.equipPort(this.down, all)
     this.equipPort(this.up, (all["upstream"] ?? {}) as Record<string, unknown>)
   }
@@ -83,10 +109,15 @@ export class Node {
     }
   }
 
+  /** What it measures in band. */
+  get metering(): Metering {
+    return this.meteringCache ??= new Metering(this)
+  }
+
   /** Runs a handler that is no data handler. */
   handle(handler: UserHandler, frame: Frame.Frame, pusher: Pusher): Work {
     if (this.definition?.kind !== "effect") return pusher.runSync(handler, frame)
-    return this.watched(Effect.suspend(() => asEffect(handler(frame, pusher.context))))
+    return this.watched(Effect.suspend(() => this.kernel.traced(asEffect(handler(frame, pusher.context)))))
   }
 
   private watched(effect: Effect.Effect<unknown, unknown>): Effect.Effect<void> {
@@ -97,6 +128,7 @@ export class Node {
   notify(frame: Frame.Frame, direction: Frame.Direction = "downstream", pusher: Pusher = this.hookPusher): Work {
     // An interruption that cuts nothing is only told: hooks that clear what they hold do not apply.
     const cuts = frame._tag !== "StartInterruptionFrame" || this.kernel.allowInterruptions
+    if (cuts && (frame._tag === "StartInterruptionFrame" || frame._tag === "StartFrame")) this.meteringCache?.reset()
     const hook = cuts ? this.hooks[frame._tag] : undefined
     const handler = this.observers[direction][frame._tag]
     const work = hook === undefined ? undefined : this.handle(hook, frame, pusher)
@@ -134,12 +166,13 @@ export class Node {
   startBackground(scope: Scope.Scope): Effect.Effect<void> {
     const { run } = this
     if (run === undefined || this.background !== undefined) return Effect.void
-    return this.watched(Effect.suspend(() => asEffect(run(undefined, this.hookPusher.context)))).pipe(
-      Effect.forkIn(scope),
-      Effect.map((fiber) => {
-        this.background = fiber
-      })
-    )
+    return this.watched(this.kernel.traced(Effect.suspend(() => asEffect(run(undefined, this.hookPusher.context)))))
+      .pipe(
+        Effect.forkIn(scope),
+        Effect.map((fiber) => {
+          this.background = fiber
+        })
+      )
   }
 
   /** The task is about to end: what makes frames of its own accord stops first. */
@@ -150,13 +183,20 @@ export class Node {
   /** A handler has failed: the processor's policy says what that means. Interruption is no failure. */
   failed(cause: Cause.Cause<unknown>): void {
     if (Cause.hasInterruptsOnly(cause)) return
-    let verdict: "report" | "fatal" | "ignore" = "fatal"
+    let verdict: ErrorPolicy = "fatal"
     try {
       verdict = this.definition?.onError(cause) ?? "fatal"
     } catch (error) {
       cause = Cause.combine(cause, Cause.die(error))
     }
-    if (verdict !== "ignore") this.kernel.report(this, cause, verdict === "fatal")
+    if (verdict !== "ignore") this.kernel.report(this, cause, verdict === "fatal", verdict === "unusable")
+  }
+
+  /** It works again. */
+  recovered(): void {
+    if (this.lost === undefined) return
+    this.lost = undefined
+    this.guardian?.recovered(this)
   }
 
   /** Takes the frames that do not travel in order with data; `false`: this one does. */

@@ -105,7 +105,7 @@ export class Port {
     const work = Effect.matchCause(
       Effect.suspend(() => {
         this.busy = this.lane
-        return asEffect(handler(frame, this.pusher.context))
+        return this.node.kernel.traced(asEffect(handler(frame, this.pusher.context)))
       }),
       this.done
     )
@@ -249,7 +249,10 @@ export class Pusher {
       if (special !== false) return this.wait(frame, special)
     }
     if (port.node.ended) return port.node.kernel.dropped(port.node, frame, "ended")
-    if (this.pending !== undefined && this.handling) {
+    if (!this.handling) {
+      // Somebody kept `push`: nobody would run what is left of a plain call, so it goes through a mailbox.
+      port.emit(frame, undefined, running.lane)
+    } else if (this.pending !== undefined) {
       this.pending.push({ item: frame, enter: () => port.emit(frame, running.lane, running.lane) })
     } else this.wait(frame, port.emit(frame, running.lane, running.lane))
   }
@@ -299,7 +302,8 @@ export class Pusher {
     const interrupt = (): void => pushInterruption(Frame.StartInterruptionFrame.make({}))
     const pushInterruption = (frame: Frame.Frame): void =>
       this.wait(frame, node.kernel.interrupt(frame, node, running.lane))
-    return Object.assign(push, { downstream, upstream, interrupt })
+    Object.defineProperty(push, "metrics", { get: () => node.metering.sync })
+    return Object.assign(push, { downstream, upstream, interrupt }) as Push
   }
 
   private makeContext(): ProcessorContext {
@@ -317,9 +321,14 @@ export class Pusher {
       interrupt: Effect.withFiber((fiber) =>
         kernel.interrupt(Frame.StartInterruptionFrame.make({}), node, laneOf(fiber)) ?? Effect.void
       ),
-      report: (error: unknown, options?: { readonly fatal?: boolean | undefined }) =>
-        Effect.sync(() => kernel.report(node, Cause.fail(error), options?.fatal === true)),
-      reportCause: (cause: Cause.Cause<unknown>) => Effect.sync(() => node.failed(cause))
+      report: (error, options) =>
+        Effect.sync(() => kernel.report(node, Cause.fail(error), options?.fatal === true, options?.unusable === true)),
+      recovered: Effect.sync(() => node.recovered()),
+      reportCause: (cause: Cause.Cause<unknown>) => Effect.sync(() => node.failed(cause)),
+      get metrics() {
+        return node.metering.effect
+      },
+      span: Effect.sync(() => kernel.tracing?.current)
     }
   }
 }

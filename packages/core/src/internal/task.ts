@@ -19,9 +19,13 @@ import type * as PipelineObserver from "../PipelineObserver.ts"
 import type { Failure, Options, Phase, TaskExit } from "../PipelineTask.ts"
 import { isMark } from "./fan.ts"
 import { type DropReason, Kernel, type Owner, type Tap } from "./kernel.ts"
-import { lifecycle, type Node } from "./node.ts"
+import { initialMetrics } from "./metering.ts"
+import { lifecycle, type Node, type SetUpFailure } from "./node.ts"
 import { Outlet } from "./outlet.ts"
+import { PortLane } from "./port.ts"
+import { Stopwatch } from "./stopwatch.ts"
 import { checkCapacity, checkMillis, compile } from "./topology.ts"
+import { Tracing } from "./tracing.ts"
 
 type Fails = PipelineError.PipelineError
 
@@ -54,10 +58,11 @@ export class Task implements Owner {
   phase: Phase = "Created"
   readonly output: Outlet
   readonly upstream: Outlet
-  readonly drops: Record<DropReason, number> = { full: 0, interrupted: 0, cancelled: 0, ended: 0 }
+  readonly drops: Record<DropReason, number> = { full: 0, interrupted: 0, cancelled: 0, ended: 0, inactive: 0 }
   private readonly options: Options
   private readonly services: Context.Context<never>
-  private readonly clock: Clock.Clock
+  readonly clock: Clock.Clock
+  private readonly tracing: Tracing | undefined
   /** Of the processors; outlives the task when it is stopped and taken over. */
   private readonly instance: Scope.Closeable
   private readonly fresh: boolean
@@ -78,7 +83,10 @@ export class Task implements Owner {
   private abandoned = false
   private readonly observers = new Map<
     PipelineObserver.PipelineObserver,
-    Queue.Queue<PipelineObserver.Event, Cause.Done>
+    {
+      readonly queue: Queue.Queue<PipelineObserver.Event, Cause.Done>
+      readonly frames: ReadonlySet<string> | undefined
+    }
   >()
   private readonly listeners = new Set<Queue.Queue<Failure<any>, Cause.Done>>()
   private readonly meters = new Map<string, Meter>()
@@ -99,6 +107,15 @@ export class Task implements Owner {
     this.instance = instance
     this.fresh = fresh
     this.clock = Context.get(services, Clock.Clock)
+    const { tracing } = options
+    this.tracing = tracing === undefined || tracing === false ?
+      undefined :
+      new Tracing(tracing === true ? {} : tracing, {
+        services,
+        clock: this.clock,
+        after: (milliseconds, f) => this.fork(Effect.delay(Effect.sync(f), milliseconds), this.watchers),
+        failed: (error) => this.fork(Effect.logWarning(`${this.name}: the tracer failed: no more spans`, error))
+      })
     const onCut = (frame: Frame.Frame) => this.dropped(this.name, frame, "interrupted")
     this.output = new Outlet(options.outputCapacity ?? 1024, onCut, (frame) => this.left(frame))
     this.upstream = new Outlet(options.outputCapacity ?? 1024, onCut)
@@ -140,6 +157,7 @@ export class Task implements Owner {
   private static readonly own = Effect.fnUntraced(function*(task: Task) {
     task.kernel.owner = task
     task.kernel.allowInterruptions = task.options.allowInterruptions ?? true
+    task.kernel.tracing = task.tracing
     task.retap()
     yield* Effect.addFinalizer(() => task.dispose)
     for (const observer of task.options.observers ?? []) yield* task.observe(observer)
@@ -192,17 +210,21 @@ export class Task implements Owner {
   /** Set-up of all processors at once, then `StartFrame` through them in order, then everything flows. */
   private readonly begin = Effect.gen({ self: this }, function*() {
     const { kernel, options } = this
-    const failed: Array<{ readonly node: Node; readonly cause: Cause.Cause<unknown> }> = []
+    const setUpFailures: Array<SetUpFailure> = []
+    const stopwatch = this.observers.size === 0 ? undefined : new Stopwatch(this.clock)
     if (this.fresh) {
-      yield* Effect.forEach(kernel.processors, (node) =>
-        Effect.matchCause(node.definition!.behaviour, {
+      yield* Effect.forEach(kernel.processors, (node) => {
+        const setup = Effect.matchCause(node.definition!.behaviour, {
           onSuccess: (behaviour) => node.equip(behaviour),
           onFailure: (cause) => {
-            node.usable = false
-            failed.push({ node, cause })
+            node.lost = cause
+            setUpFailures.push({ node, cause })
           }
-        }), { concurrency: "unbounded", discard: true })
+        })
+        return stopwatch === undefined ? setup : stopwatch.timed(node, setup)
+      }, { concurrency: "unbounded", discard: true })
     }
+    const failed = setUpFailures.flatMap(({ cause, node }) => kernel.setUpHasFailed(node, cause) ?? [])
     const first = failed[0]
     if (first !== undefined && (options.onSetupFailure ?? "cancel") === "cancel") {
       for (const { node, cause } of failed) kernel.report(node, cause, false)
@@ -220,13 +242,18 @@ export class Task implements Owner {
       ...(options.startMetadata === undefined ? {} : { metadata: options.startMetadata })
     })
     this.startTold = true
-    yield* kernel.notifyAll(frame)
+    kernel.parameters = frame
+    this.tracing?.begin()
+    stopwatch?.start()
+    yield* kernel.notifyAll(frame, stopwatch?.told)
+    const startup = stopwatch?.result(kernel.processors)
     yield* Effect.forEach(kernel.nodes, (node) => node.startBackground(this.instance), { discard: true })
     this.output.offer(frame, true)
     this.phase = this.closing ? "Draining" : "Running"
     this.lastActivity = this.lastHeartbeat = this.clock.currentTimeMillisUnsafe()
-    this.tell("Started", `${this.name} started`)
-    kernel.release()
+    this.tell("Started", `${this.name} started`, startup)
+    this.tracing?.started()
+    kernel.release(options.enableMetrics === true ? initialMetrics(kernel.processors) : undefined)
     for (const { node, cause } of failed) kernel.report(node, cause, false)
     if (failed.length > 0 && options.onSetupFailure === "end") this.queueEnd(Frame.EndFrame.make({}))
     this.watchDrain()
@@ -298,12 +325,13 @@ export class Task implements Owner {
     if (this.phase === "Done") return
     this.phase = "Done"
     this.closing = true
+    this.tracing?.end(exit, Exit.isSuccess(exit) && exit.value._tag !== "Cancelled")
     if (Exit.isSuccess(exit)) this.tell(exit.value._tag, `${this.name}: ${exit.value.frame.name}`)
     else this.tell("Failed", `${this.name}: ${Cause.pretty(exit.cause)}`)
     this.output.end()
     this.upstream.end()
     for (const queue of this.listeners) Queue.endUnsafe(queue)
-    for (const queue of this.observers.values()) Queue.endUnsafe(queue)
+    for (const { queue } of this.observers.values()) Queue.endUnsafe(queue)
     for (const fiber of this.watchers) fiber.interruptUnsafe()
     Deferred.doneUnsafe(this.exit, exit)
   }
@@ -458,6 +486,14 @@ export class Task implements Owner {
     if (work !== undefined) this.fork(work)
   }
 
+  interrupted(frame: Frame.Frame): void {
+    if (this.observers.size > 0) this.tell("Interrupted", `${this.name}: ${frame.name}`)
+  }
+
+  firstByte(node: Node, milliseconds: number): void {
+    this.meterOf(node)?.firstByte(milliseconds)
+  }
+
   cutStreams(): void {
     this.output.cut()
     this.upstream.cut()
@@ -512,7 +548,9 @@ export class Task implements Owner {
   readonly metrics: Effect.Effect<ReadonlyArray<ProcessorMetrics>> = Effect.sync(() =>
     this.options.enableMetrics !== true ?
       [] :
-      this.kernel.processors.map((node) => this.meterOf(node)!.snapshot(this.kernel.highWaterOf(node)))
+      this.kernel.processors.map((node) =>
+        this.meterOf(node)!.snapshot(this.kernel.depthOf(node), this.kernel.highWaterOf(node))
+      )
   )
 
   private retap(): void {
@@ -525,27 +563,38 @@ export class Task implements Owner {
         if (isMark(frame)) return
         if (options.idle !== undefined && counts(frame)) this.lastActivity = this.now()
         this.meterOf(port.node)?.count("out", Frame.kindOf(frame))
+        this.tracing?.pushed(frame)
         if (observers.size === 0) return
         const to = port.next?.node.name ?? this.name
         this.publish({ _tag: "Push", frame, direction: port.direction, from: port.node.name, to, at: this.now() })
       },
       arrived: (port, frame) => {
-        if (!isMark(frame)) this.meterOf(port.node)?.count("in", Frame.kindOf(frame))
+        if (isMark(frame)) return
+        const meter = this.meterOf(port.node)
+        if (meter === undefined) return
+        meter.count("in", Frame.kindOf(frame))
+        if (port.entry instanceof PortLane) meter.waits(port.entry.size, port.entry.highWater)
       },
       told: (node) => this.meterOf(node)?.interruption(),
       now: () => Number(this.clock.monotonicTimeNanosUnsafe()) / 1e6,
       handled: (port, since) => this.meterOf(port.node)?.took(tap.now() - since)
     }
     const needed = observers.size > 0 || options.idle !== undefined || options.enableMetrics === true
-    this.kernel.tap = needed ? tap : undefined
+    this.kernel.tap = needed || this.tracing !== undefined ? tap : undefined
   }
 
   private publish(event: PipelineObserver.Event): void {
-    for (const queue of this.observers.values()) Queue.offerUnsafe(queue, event)
+    for (const { frames, queue } of this.observers.values()) {
+      if (event._tag === "Task" || frames === undefined || frames.has(event.frame._tag)) Queue.offerUnsafe(queue, event)
+    }
   }
 
-  private tell(event: PipelineObserver.TaskEvent["event"], message: string): void {
-    this.publish({ _tag: "Task", event, message, at: this.now() })
+  private tell(
+    event: PipelineObserver.TaskEvent["event"],
+    message: string,
+    startup?: PipelineObserver.Startup
+  ): void {
+    this.publish({ _tag: "Task", event, message, at: this.now(), ...(startup === undefined ? {} : { startup }) })
     if (event.endsWith("Timeout")) this.fork(Effect.logWarning(message))
   }
 
@@ -558,11 +607,11 @@ export class Task implements Owner {
         this.observers.delete(observer)
         this.retap()
       }
-      this.observers.set(observer, queue)
+      this.observers.set(observer, { queue, frames: observer.frames && new Set(observer.frames) })
       this.retap()
       if (this.phase === "Done") Queue.endUnsafe(queue)
       const fiber = this.fork(
-        Stream.runForEach(Stream.fromQueue(queue), observer.observe).pipe(
+        Effect.scoped(Effect.suspend(() => observer.watch(Stream.fromQueue(queue)))).pipe(
           Effect.catchCause((cause) =>
             Cause.hasInterruptsOnly(cause)
               ? Effect.void
@@ -598,7 +647,11 @@ export class Task implements Owner {
     })
   }
 
-  private supervised(effect: Effect.Effect<unknown> | undefined): Effect.Effect<void> {
+  call(callback: () => Effect.Effect<unknown, unknown>): void {
+    this.fork(this.supervised(Effect.andThen(Effect.yieldNow, Effect.suspend(callback))))
+  }
+
+  private supervised(effect: Effect.Effect<unknown, unknown> | undefined): Effect.Effect<void> {
     return effect === undefined
       ? Effect.void
       : Effect.catchCause(Effect.asVoid(effect), (cause) => Effect.logWarning(`${this.name}: a callback failed`, cause))

@@ -7,6 +7,7 @@ import * as PipelineError from "../PipelineError.ts"
 import type { Any, ErrorPolicy } from "../Processor.ts"
 import type { FanMode } from "./fan.ts"
 import type { Definition } from "./node.ts"
+import { definitionOf, type Description, type Switching } from "./switch.ts"
 
 const invalid = (field: string, found: unknown, expected: string): PipelineError.PipelineError =>
   new PipelineError.PipelineError({
@@ -32,7 +33,11 @@ export const checkMillis = (
 /** A pipeline in the form that the kernel wires: processors, and branches side by side. */
 export type Plan =
   | { readonly definition: Definition; readonly mode?: never }
-  | { readonly mode: FanMode; readonly branches: ReadonlyArray<ReadonlyArray<Plan>> }
+  | {
+    readonly mode: FanMode
+    readonly branches: ReadonlyArray<ReadonlyArray<Plan>>
+    readonly switching?: Switching | undefined
+  }
 
 /** Puts what service classes stand for in their places, with the services that it was built with. */
 export const resolve = (element: Element, services?: Context.Context<never>): Effect.Effect<Element> => {
@@ -58,23 +63,47 @@ export const compile = Effect.fnUntraced(function*(pipeline: Element) {
   const seen = new Map<unknown, string>()
   const names = new Map<string, number>()
 
-  const serial = (element: Element, path: string): Effect.Effect<ReadonlyArray<Plan>, PipelineError.PipelineError> =>
+  /** `service`: what a switcher calls it. */
+  const serial = (
+    element: Element,
+    path: string,
+    service?: string
+  ): Effect.Effect<ReadonlyArray<Plan>, PipelineError.PipelineError> =>
     Effect.suspend((): Effect.Effect<ReadonlyArray<Plan>, PipelineError.PipelineError> => {
-      if (!("elements" in element)) return Effect.map(processor(element as Any, path), (definition) => [{ definition }])
-      const { elements, mode } = element as Pipeline<any>
+      if (!("elements" in element)) {
+        return Effect.map(processor(element as Any, path, service), (definition) => [{ definition }])
+      }
+      const { elements, mode, switching: description } = element as Pipeline<any> & { switching?: Description }
       if (elements.length === 0) {
         const [what, least] = mode === undefined ? ["processor", "processor"] : ["branch", "branch"]
         return Effect.fail(invalid(path, `no ${what}`, `at least one ${least}`))
       }
-      const parts = Effect.forEach(elements, (inner, index) => serial(inner, `${path}[${index}]`))
+      const called = description?.names ?? []
+      for (const name of called) {
+        const found = /^\d+$/.test(name) ? "a number" : names.has(name) ? "the name of another processor" : undefined
+        if (found !== undefined) {
+          return Effect.fail(invalid(`${path}.${name}`, found, "a name of its own for a service"))
+        }
+        names.set(name, 1)
+      }
+      const switching = description === undefined
+        ? undefined
+        : { ...description, definition: definitionOf(unique(description.name)) }
+      const parts = Effect.forEach(elements, (inner, index) => serial(inner, `${path}[${index}]`, called[index]))
       return Effect.map(
         parts,
-        (lists): ReadonlyArray<Plan> => mode === undefined ? lists.flat() : [{ mode, branches: lists }]
+        (lists): ReadonlyArray<Plan> => mode === undefined ? lists.flat() : [{ mode, branches: lists, switching }]
       )
     })
 
+  const unique = (name: string): string => {
+    const count = (names.get(name) ?? 0) + 1
+    names.set(name, count)
+    return count === 1 ? name : `${name}-${count}`
+  }
+
   const processor = Effect.fnUntraced(
-    function*({ behaviour, mode, name, options, services: given }: Any, path: string) {
+    function*({ behaviour, mode, name, options, services: given }: Any, path: string, service: string | undefined) {
       const field = `${path} (${name})`
       const twin = seen.get(behaviour)
       if (twin !== undefined) {
@@ -97,11 +126,9 @@ export const compile = Effect.fnUntraced(function*(pipeline: Element) {
         merged.set(key, value)
         services.set(key, value)
       }
-      const count = (names.get(name) ?? 0) + 1
-      names.set(name, count)
       const { onError } = options
       return {
-        name: count === 1 ? name : `${name}-${count}`,
+        name: service ?? unique(name),
         kind: mode,
         behaviour,
         queued: options.capacity === undefined
