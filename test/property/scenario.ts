@@ -16,6 +16,7 @@ export interface Stage {
   /** Handlers take up to this many milliseconds, depending on the frame. */
   readonly delay: number
   readonly capacity: number
+  readonly strategy: Processor.MailboxStrategy
   /** Answers upstream to some data, and downstream to some of those answers. */
   readonly reacts: boolean
   /** Fails on some data instead of passing it on. */
@@ -32,12 +33,15 @@ export interface Scenario {
   readonly script: ReadonlyArray<Action>
   /** Draws how the stages are put together; without any, one after another. */
   readonly shape: ReadonlyArray<number>
+  /** Frames may get lost in full mailboxes, and doubled where pipelines are merged. */
+  readonly loose: boolean
 }
 
 const stage = Schema.Struct({
   kind: Schema.Literals(["sync", "effect", "queued", "forking", "concurrent", "silent"]),
   delay: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 3 })),
   capacity: Schema.Literals([1, 2, 3, 8, 1024]),
+  strategy: Schema.Literals(["suspend", "dropping", "sliding"]),
   reacts: Schema.Boolean,
   fails: Schema.Boolean
 })
@@ -59,20 +63,22 @@ export const scenario = (
     readonly interrupts?: boolean
     readonly reacts?: boolean
     readonly fails?: boolean
-    readonly serial?: boolean
+    readonly loose?: boolean
   } = {}
 ): Arbitrary.Arbitrary<Scenario> =>
   Arbitrary.map(
     Arbitrary.schema(Schema.Struct({
       stages: Schema.Array(stage).check(Schema.isMinLength(1), Schema.isMaxLength(7)),
-      shape: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 11 }))).check(Schema.isMaxLength(8)),
+      shape: Schema.Array(Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 14 }))).check(Schema.isMaxLength(8)),
       script: Schema.Array(action(options.interrupts === true)).check(Schema.isMinLength(8), Schema.isMaxLength(40))
     })),
     ({ script, shape, stages }) => ({
       script,
-      shape: options.serial === true ? [] : shape,
+      shape,
+      loose: options.loose === true,
       stages: stages.map((s) => ({
         ...s,
+        strategy: options.loose === true ? s.strategy : "suspend",
         reacts: s.reacts && options.reacts === true,
         fails: s.fails && options.fails === true
       }))
@@ -110,25 +116,27 @@ const isReply = (frame: Frame.Frame): boolean => frame.metadata?.["reply"] !== u
 /** Puts processors together as the shape says: in line, or as branches side by side, and so on inside. */
 const nest = (
   processors: ReadonlyArray<Pipeline.Element<Mishap, never>>,
-  shape: Array<number>
+  shape: Array<number>,
+  loose: boolean
 ): Pipeline.Element<Mishap, never> => {
   const draw = shape.shift()
   if (draw === undefined || processors.length < 2) return Pipeline.make(processors[0]!, ...processors.slice(1))
   const middle = 1 + draw % (processors.length - 1)
-  const first = nest(processors.slice(0, middle), shape)
-  const second = nest(processors.slice(middle), shape)
+  const first = nest(processors.slice(0, middle), shape, loose)
+  const second = nest(processors.slice(middle), shape, loose)
   const modes = [
     Pipeline.make,
     Pipeline.parallel,
     Pipeline.syncParallel({ order: "branch" }),
-    Pipeline.syncParallel({ order: "arrival" })
+    Pipeline.syncParallel({ order: "arrival" }),
+    loose ? Pipeline.merge : Pipeline.parallel
   ] as const
-  return modes[Math.floor(draw / 3) % 4]!(first, second)
+  return modes[Math.floor(draw / 3)]!(first, second)
 }
 
 /** The pipeline of a scenario, with a recorder in every processor. */
 export const build = (
-  { shape, stages }: Scenario,
+  { loose, shape, stages }: Scenario,
   recording: Recording,
   asks: Set<number>
 ): Pipeline.Element<Mishap, never> => {
@@ -210,7 +218,9 @@ export const build = (
         ...rest,
         upstream: { data: up, control: up, system: up, ...upstream }
       })
-      return stage.kind === "sync" ? processor : Processor.concurrent(processor, { capacity: stage.capacity })
+      return stage.kind === "sync"
+        ? processor
+        : Processor.concurrent(processor, { capacity: stage.capacity, strategy: stage.strategy })
     }
     const { upstream, ...rest } = lifecycle(Effect.void)
     const [down, up] = [effectful("downstream"), effectful("upstream")]
@@ -223,9 +233,9 @@ export const build = (
     }
     return stage.kind === "effect"
       ? Processor.effect(`effect${index}`, handlers)
-      : Processor.queued(`${stage.kind}${index}`, handlers, { capacity: stage.capacity })
+      : Processor.queued(`${stage.kind}${index}`, handlers, { capacity: stage.capacity, strategy: stage.strategy })
   })
-  return nest(processors, [...shape])
+  return nest(processors, [...shape], loose)
 }
 
 export const recording = (): Recording => ({
