@@ -8,6 +8,9 @@ import type * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
 import type * as Frame from "./Frame.ts"
 
+const processingBoundaries = Metric.exponentialBoundaries({ start: 0.01, factor: 4, count: 12 })
+const ttfbBoundaries = Metric.exponentialBoundaries({ start: 1, factor: 2, count: 16 })
+
 /**
  * Frames that reached a processor. Attributes: `task`, `processor`, `kind`.
  *
@@ -71,7 +74,7 @@ export const interruptions = Metric.counter("apipeline_interruptions_total", {
  */
 export const processing = Metric.histogram("apipeline_processing_milliseconds", {
   description: "How long data handlers took",
-  boundaries: Metric.exponentialBoundaries({ start: 0.01, factor: 4, count: 12 })
+  boundaries: processingBoundaries
 })
 
 /**
@@ -82,7 +85,7 @@ export const processing = Metric.histogram("apipeline_processing_milliseconds", 
  */
 export const ttfb = Metric.histogram("apipeline_ttfb_milliseconds", {
   description: "How long it took until the first byte, token or chunk",
-  boundaries: Metric.exponentialBoundaries({ start: 1, factor: 2, count: 16 })
+  boundaries: ttfbBoundaries
 })
 
 /**
@@ -155,15 +158,18 @@ export class Meter {
   constructor(task: string, processor: string, context: Context.Context<never>) {
     this.attributes = { task, processor }
     this.context = context
-    const byKind = (metric: Metric.Counter<number>) => ({
-      system: Metric.withAttributes(metric, { ...this.attributes, kind: "system" }),
-      control: Metric.withAttributes(metric, { ...this.attributes, kind: "control" }),
-      data: Metric.withAttributes(metric, { ...this.attributes, kind: "data" })
-    })
+    // The same series as `Metric.withAttributes` names, but that one puts the series' key together at every update.
+    const own = <Options>({ description, id }: Metric.Metric<any, any>, more: Options) =>
+      [id, { description, attributes: this.attributes, ...more }] as const
+    const byKind = (metric: Metric.Counter<number>) => {
+      const counter = (kind: Frame.Kind) =>
+        Metric.counter(...own(metric, { attributes: { ...this.attributes, kind }, incremental: true }))
+      return { system: counter("system"), control: counter("control"), data: counter("data") }
+    }
     this.counters = { in: byKind(framesIn), out: byKind(framesOut) }
-    this.times = Metric.withAttributes(processing, this.attributes)
-    this.depths = Metric.withAttributes(queueDepth, this.attributes)
-    this.highWaters = Metric.withAttributes(queueHighWater, this.attributes)
+    this.times = Metric.histogram(...own(processing, { boundaries: processingBoundaries }))
+    this.depths = Metric.gauge(...own(queueDepth, {}))
+    this.highWaters = Metric.gauge(...own(queueHighWater, {}))
   }
 
   count(way: "in" | "out", kind: Frame.Kind): void {

@@ -425,9 +425,12 @@ export class Kernel {
     return failure
   }
 
-  traced<A, E, R>(work: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> {
+  /** Makes the work of a handler part of the span of now. */
+  traced<A>(work: Effect.Effect<A>): Effect.Effect<A> {
     const span = this.tracing?.current
-    return span === undefined ? work : Effect.withParentSpan(work, span) as Effect.Effect<A, E, R>
+    if (span === undefined) return work
+    // Handlers that are run inline by another are in it already.
+    return Effect.withFiber((fiber) => fiber.cache.span === span ? work : Effect.withParentSpan(work, span))
   }
 
   // ---------------------------------------------------------------------------------------------- lifecycle

@@ -133,6 +133,11 @@ export class Lane<A> {
     }
     const size = this.items.length - this.head
     if ((size >= this.mailbox.capacity || this.waiters.length > 0) && !force) return this.offerFull(item)
+    if (this.waiters.length > 0) {
+      // Who does not wait for room overtakes nobody who does.
+      this.waiters.push({ item, settled: false, resume: undefined })
+      return undefined
+    }
     this.items.push(item)
     if (size >= this.highWater) this.highWater = size + 1
     if (!this.active) this.wake()

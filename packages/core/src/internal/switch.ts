@@ -432,7 +432,7 @@ export class SwitchFan extends Fan {
 
   private stays(index: number, frame: Frame.Frame): boolean {
     const own = isMark(frame) ? (frame as unknown as Mark).fan === this : isEnd(frame) || this.control.isOrder(frame)
-    if (!own && !this.requests.has(frame) && !(this.guests.get(frame)?.[index]! > 0)) return false
+    if (!own && !this.requests.has(frame) && !((this.guests.get(frame)?.[index] ?? 0) > 0)) return false
     enter(this.firsts[index]!, frame, true)
     return true
   }
