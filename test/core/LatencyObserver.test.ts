@@ -79,7 +79,18 @@ describe("LatencyObserver", () => {
 
   it.effect("the user pauses within the turn: only the last silence counts", () =>
     Effect.gen(function*() {
-      const lines = yield* watch([user(), 500, silence(200), 400, silence(200), 100, userStops(), 100, bot()], detector)
+      const lines = yield* watch([
+        user(),
+        500,
+        silence(200),
+        metric("Ttfb", "Stt", 10),
+        400,
+        silence(200),
+        100,
+        userStops(),
+        100,
+        bot()
+      ], detector)
       deepStrictEqual(lines, ["Answer 400 at 1100: UserTurn user 700+300"])
     }))
 

@@ -100,7 +100,7 @@ describe("in-band metrics", () => {
     Effect.gen(function*() {
       const p = Processor.effect("M", {
         TextFrame: (_, { metrics }) =>
-          metrics.tokenUsage({ promptTokens: 3, completionTokens: 4 }).pipe(
+          metrics.tokenUsage({ promptTokens: 3, completionTokens: 4, cachedTokens: undefined }).pipe(
             Effect.andThen(metrics.tokenUsage({
               promptTokens: 3,
               completionTokens: 4,

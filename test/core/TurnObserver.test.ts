@@ -105,6 +105,8 @@ describe("TurnObserver", () => {
     Effect.gen(function*() {
       deepStrictEqual(yield* watch(["user", 10]), ["0 1 started", "10 1 ended after 10"])
       deepStrictEqual(yield* watch(["bot", "botStops", 200, 300]), ["10 1 started", "10 1 ended after 0"])
+      // The bot has finished: that was the end.
+      deepStrictEqual(yield* watch(["bot", 10, "botStops", 50]), ["510 1 started", "520 1 ended after 10"])
     }))
 
   it.effect("a frame that passes many processors counts once", () =>
@@ -120,9 +122,16 @@ describe("TurnObserver", () => {
       })
       // `user` is still on its way when the bot speaks already.
       const events = [at(user, 1), at(bot, 2), at(user, 3), at(stops, 4), at(stops, 5), at(bot, 6), at(bot, 7)]
-      deepStrictEqual((yield* Stream.runCollect(TurnObserver.turns(Stream.fromIterable(events)))).map(line), [
+      const turns = (events: ReadonlyArray<PipelineObserver.Event>) =>
+        Effect.map(Stream.runCollect(TurnObserver.turns(Stream.fromIterable(events))), (all) => all.map(line))
+      deepStrictEqual(yield* turns(events), ["1 1 started", "7 1 ended after 6, interrupted"])
+      // One that comes back much later is news again.
+      const others = Array.from({ length: 300 }, () => at(frames.botStops(), 5))
+      deepStrictEqual(yield* turns([...events, ...others, at(user, 8), at(stops, 9)]), [
         "1 1 started",
-        "7 1 ended after 6, interrupted"
+        "8 1 ended after 7",
+        "8 2 started",
+        "9 2 ended after 1, interrupted"
       ])
     }))
 
@@ -198,11 +207,20 @@ describe("TurnObserver", () => {
     Effect.gen(function*() {
       const lines: Array<string> = []
       const observer = TurnObserver.make((event) => Effect.sync(() => lines.push(line(event))), { timeout: 1 })
-      const task = yield* PipelineTask.make(Processor.sync("Same", {}), { observers: [observer], capacity: Infinity })
+      const texts = (push: Processor.Push) => {
+        for (let i = 0; i < 5000; i++) push(frames.text())
+      }
+      const burst = Processor.sync("Burst", {
+        TextFrame: (_, push) => {
+          texts(push)
+          push(frames.bot())
+          push(frames.botStops())
+          texts(push)
+        }
+      })
+      const task = yield* PipelineTask.make(burst, { observers: [observer] })
       yield* task.start
-      yield* task.queueFrame(frames.bot())
-      yield* task.queueFrame(frames.botStops())
-      yield* task.queueFrames(Array.from({ length: 10_000 }, frames.text))
+      yield* task.queueFrame(frames.text())
       yield* settle
       yield* TestClock.adjust(1)
       yield* settle

@@ -141,7 +141,7 @@ export interface TokenUsage {
  *
  * @example
  * ```ts
- * import { Stream } from "effect"
+ * import { Effect, Stream } from "effect"
  * import { Frame, Processor } from "@apipeline/core"
  *
  * const model = (prompt: string) => Stream.make("Hello, ", prompt)

@@ -150,6 +150,16 @@ export interface ServiceFailure {
  * Decides which service is active: each function answers with its name, or `undefined` to leave it as it is. A service
  * that is not usable is not switched to. Every strategy leaves {@link SwitchServiceFrame} to the switcher.
  *
+ * @example
+ * ```ts
+ * import { Frame, type ServiceSwitcher } from "@apipeline/core"
+ *
+ * // questions go to another model
+ * const byText: ServiceSwitcher.Strategy = {
+ *   onFrame: (frame) => Frame.TextFrame.is(frame) ? frame.text.endsWith("?") ? "large" : "small" : undefined
+ * }
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */
@@ -196,6 +206,15 @@ export interface Options<R = never> {
 
 /**
  * A service cannot be used, and no other takes its place: what a switcher reports, under its own name.
+ *
+ * @example
+ * ```ts
+ * import { ServiceSwitcher } from "@apipeline/core"
+ *
+ * const services = [{ service: "primary", cause: "no connection" }]
+ * const error = new ServiceSwitcher.ServiceUnavailable({ switcher: "Llm", reason: "lost", services })
+ * error.message // => "Llm: its active service has failed: primary (no connection)"
+ * ```
  *
  * @category errors
  * @since 0.1.0
