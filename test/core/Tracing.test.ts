@@ -336,6 +336,12 @@ describe("Tracing", () => {
       }
     }))
 
+  it.effect("a timeout that is none is refused by name", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(PipelineTask.make(worker, { tracing: { turnTimeout: 0 } }))
+      assert.include(error.message, "tracing.turnTimeout")
+    }))
+
   it.effect("a tracer that throws is reported, and the task goes on", () =>
     Effect.gen(function*() {
       const logs: Array<unknown> = []

@@ -187,17 +187,18 @@ const none: ReadonlyArray<Latency> = []
  *
  * @example
  * ```ts
- * import { Effect, Stream } from "effect"
+ * import { Effect, Fiber, Stream } from "effect"
  * import { LatencyObserver, PipelineObserver, PipelineTask, Processor } from "@apipeline/core"
  *
  * const program = Effect.gen(function*() {
  *   const task = yield* PipelineTask.make(Processor.sync("Same", {}))
- *   yield* LatencyObserver.latencies(PipelineObserver.events(task)).pipe(
- *     Stream.runForEach((latency) => Effect.log(latency)),
+ *   const seen = yield* LatencyObserver.latencies(PipelineObserver.events(task)).pipe(
+ *     Stream.runCollect,
  *     Effect.forkScoped({ startImmediately: true })
  *   )
  *   yield* task.stopWhenDone
- *   return yield* task.run
+ *   yield* task.run
+ *   return yield* Fiber.join(seen)
  * }).pipe(Effect.scoped)
  * ```
  *

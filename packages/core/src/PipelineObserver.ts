@@ -182,17 +182,18 @@ export const fromStream = (
  *
  * @example
  * ```ts
- * import { Effect, Stream } from "effect"
+ * import { Effect, Fiber, Stream } from "effect"
  * import { Pipeline, PipelineObserver, PipelineTask, Processor } from "@apipeline/core"
  *
  * const program = Effect.gen(function*() {
  *   const task = yield* PipelineTask.make(Pipeline.make(Processor.sync("Same", {})))
- *   yield* PipelineObserver.events(task).pipe(
- *     Stream.runForEach((event) => Effect.log(event)),
+ *   const seen = yield* PipelineObserver.events(task).pipe(
+ *     Stream.runCollect,
  *     Effect.forkScoped({ startImmediately: true })
  *   )
  *   yield* task.stopWhenDone
- *   return yield* task.run
+ *   yield* task.run
+ *   return yield* Fiber.join(seen)
  * }).pipe(Effect.scoped)
  * ```
  *

@@ -352,10 +352,18 @@ type ServicesOf<Services> = Merged<Services> extends Pipeline.Pipeline<any, infe
  * @category constructors
  * @since 0.1.0
  */
-export const make = <const Services extends { readonly [name: string]: Pipeline.Element }, R = never>(
-  services: Services,
-  options: Options<R> = {}
-): Pipeline.Pipeline<ErrorOf<Services> | ServiceUnavailable, ServicesOf<Services> | Exclude<R, Scope.Scope>> => {
+export const make: {
+  <const Services extends { readonly [name: string]: Pipeline.Element }>(
+    services: Services
+  ): Pipeline.Pipeline<ErrorOf<Services> | ServiceUnavailable, ServicesOf<Services>>
+  <const Services extends { readonly [name: string]: Pipeline.Element }, R = never>(
+    services: Services,
+    options: Options<R>
+  ): Pipeline.Pipeline<ErrorOf<Services> | ServiceUnavailable, ServicesOf<Services> | Exclude<NoInfer<R>, Scope.Scope>>
+} = (
+  services: { readonly [name: string]: Pipeline.Element },
+  options: Options<any> = {}
+): Pipeline.Pipeline<any, any> => {
   const { onServiceSwitched, onUsableChanged, strategy = manual } = options
   const branches = Object.values(services) as unknown as [Pipeline.Element]
   const switching: Description = {

@@ -89,17 +89,18 @@ const sides = (options: Options): ReadonlyMap<string, Connected["who"]> =>
  *
  * @example
  * ```ts
- * import { Effect, Stream } from "effect"
+ * import { Effect, Fiber, Stream } from "effect"
  * import { PipelineObserver, PipelineTask, Processor, StartupObserver } from "@apipeline/core"
  *
  * const program = Effect.gen(function*() {
  *   const task = yield* PipelineTask.make(Processor.sync("Same", {}))
- *   yield* StartupObserver.startup(PipelineObserver.events(task)).pipe(
- *     Stream.runForEach((event) => Effect.log(event)),
+ *   const seen = yield* StartupObserver.startup(PipelineObserver.events(task)).pipe(
+ *     Stream.runCollect,
  *     Effect.forkScoped({ startImmediately: true })
  *   )
  *   yield* task.stopWhenDone
- *   return yield* task.run
+ *   yield* task.run
+ *   return yield* Fiber.join(seen)
  * }).pipe(Effect.scoped)
  * ```
  *

@@ -73,6 +73,13 @@ export interface Options {
 /**
  * The tags of the frames that are looked at.
  *
+ * @example
+ * ```ts
+ * import { TurnObserver } from "@apipeline/core"
+ *
+ * TurnObserver.frames.includes("UserStartedSpeakingFrame") // => true
+ * ```
+ *
  * @category constants
  * @since 0.1.0
  */
@@ -83,17 +90,18 @@ export const frames: ReadonlyArray<string> = turnFrames
  *
  * @example
  * ```ts
- * import { Effect, Stream } from "effect"
+ * import { Effect, Fiber, Stream } from "effect"
  * import { PipelineObserver, PipelineTask, Processor, TurnObserver } from "@apipeline/core"
  *
  * const program = Effect.gen(function*() {
  *   const task = yield* PipelineTask.make(Processor.sync("Same", {}))
- *   yield* TurnObserver.turns(PipelineObserver.events(task, { frames: TurnObserver.frames })).pipe(
- *     Stream.runForEach((turn) => Effect.log(turn)),
+ *   const seen = yield* TurnObserver.turns(PipelineObserver.events(task, { frames: TurnObserver.frames })).pipe(
+ *     Stream.runCollect,
  *     Effect.forkScoped({ startImmediately: true })
  *   )
  *   yield* task.stopWhenDone
- *   return yield* task.run
+ *   yield* task.run
+ *   return yield* Fiber.join(seen)
  * }).pipe(Effect.scoped)
  * ```
  *

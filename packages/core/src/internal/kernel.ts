@@ -91,6 +91,8 @@ export class Kernel {
   private readonly interruptions = new Set<Interruption>()
   private interruptionCount = 0
   private readonly carried = new WeakSet<Frame.Frame>()
+  /** Failures that no switcher has dealt with. */
+  readonly reported = new WeakSet<Frame.Frame>()
   /** System frames of before the start. */
   private heldBack: Array<readonly [from: Port, frame: Frame.Frame]> = []
   private closed = false

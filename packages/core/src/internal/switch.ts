@@ -134,8 +134,13 @@ export class Switch implements Guardian {
     return this.strategy.onFrame === undefined
   }
 
-  isOrder(frame: Frame.Frame): boolean {
-    return this.options.read(frame) !== undefined
+  /** Is this for one service and no other, or for all of them? */
+  isOrderFor(index: number, frame: Frame.Frame): boolean {
+    const order = this.options.read(frame)
+    if (order === undefined) return false
+    return order.service === undefined
+      ? order.order === "give" && order.toAll
+      : this.inside[index]!.has(order.service)
   }
 
   private get state(): State {
@@ -373,8 +378,9 @@ export class SwitchFan extends Fan {
 
   /** May a system frame come out of this branch? */
   override first(index: number, frame: Frame.Frame): boolean {
-    if (this.expects(index) || this.entered.get(frame) === index) return true
-    this.join.node.kernel.dropped(this.join.node, frame, "inactive")
+    const { kernel } = this.join.node
+    if (this.expects(index) || this.entered.get(frame) === index || kernel.reported.has(frame)) return true
+    kernel.dropped(this.join.node, frame, "inactive")
     return false
   }
 
@@ -431,7 +437,9 @@ export class SwitchFan extends Fan {
   }
 
   private stays(index: number, frame: Frame.Frame): boolean {
-    const own = isMark(frame) ? (frame as unknown as Mark).fan === this : isEnd(frame) || this.control.isOrder(frame)
+    const own = isMark(frame)
+      ? (frame as unknown as Mark).fan === this
+      : isEnd(frame) || this.control.isOrderFor(index, frame)
     if (!own && !this.requests.has(frame) && !((this.guests.get(frame)?.[index] ?? 0) > 0)) return false
     enter(this.firsts[index]!, frame, true)
     return true
@@ -439,7 +447,7 @@ export class SwitchFan extends Fan {
 
   /** A service has failed: nobody waits for what may still come out of its branch. */
   giveUp(index: number): void {
-    for (const turn of this.open[index]!) if (turn !== this.turns[this.turns.length - 1]) turn.over = true
+    for (const turn of this.open[index]!) turn.over = true
     this.advance(true)
   }
 
@@ -450,8 +458,6 @@ export class SwitchFan extends Fan {
       const turn = this.turns[0]!
       turn.come = true
       if (turn.held.length === 0) continue
-      // Several frames at once leave through a mailbox: there, order and room are settled at once.
-      if (this.join.entry === undefined) this.join.node.kernel.promote(this.join)
       for (const frame of turn.held.splice(0)) works.push(this.out(frame, force))
     }
     return all(works)

@@ -48,6 +48,8 @@ const checkOptions = (options: Options): Effect.Effect<void, Fails> =>
     const { heartbeat, observers } = options
     yield* checkMillis("heartbeat.interval", heartbeat === undefined ? undefined : millis(heartbeat.interval, 1))
     yield* checkMillis("heartbeat.timeout", heartbeat?.timeout === undefined ? undefined : millis(heartbeat.timeout, 1))
+    const turn = typeof options.tracing === "object" ? options.tracing.turnTimeout : undefined
+    yield* checkMillis("tracing.turnTimeout", turn === undefined ? undefined : millis(turn, 1))
     for (const observer of observers ?? []) yield* checkObserver(observer)
   })
 
