@@ -83,8 +83,8 @@ const mutations: ReadonlyArray<Mutation> = [
   {
     name: "de-duplicate for ever, by a global set",
     file: internal("fan"),
-    find: "    return ++counts[index]! > most",
-    replace: "    counts[index]!++\n    return most === 0"
+    find: "count.entered > 0 ? count.out < count.entered : most === count.left[index]",
+    replace: "most === 0"
   },
   {
     name: "let the end go when the first branch has passed it",

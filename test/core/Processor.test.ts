@@ -582,6 +582,24 @@ describe("Processor", () => {
       deepStrictEqual(show(payload(down)), texts("a1", "a2"))
     }))
 
+  it.effect("what a synchronous handler had still to push survives its cut when it is uninterruptible", () =>
+    Effect.gen(function*() {
+      const pair = Processor.concurrent(Processor.sync("Pair", {
+        TextFrame: (frame, push) => {
+          push(frame)
+          push(text("lost in the mailbox"))
+          push(text("lost while it waits for room"))
+          push(Keep.make({ n: Number(frame.text) }))
+        }
+      }))
+      const narrow = Processor.queued("Narrow", {
+        TextFrame: () => Effect.sleep("1 hour"),
+        Keep: (frame, { push }) => push(frame)
+      }, { capacity: 1, frames: [Keep] })
+      const { down } = yield* run(Pipeline.make(pair, narrow), [text("1"), text("2"), sleep("1 millis"), interrupt])
+      deepStrictEqual(show(down), ["StartFrame", "StartInterruptionFrame", "Keep(n: 1)", "EndFrame"])
+    }))
+
   it.effect("a handler that an interruption waits for does not wait for room", () =>
     Effect.gen(function*() {
       const many = Processor.queued("Many", {

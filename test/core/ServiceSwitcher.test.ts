@@ -501,6 +501,13 @@ describe("metadata", () => {
       deepStrictEqual(log, ["b: b"])
     }))
 
+  it.effect("not twice when the set-up of another has failed", () =>
+    Effect.gen(function*() {
+      const bad = Processor.effect("Bad", Effect.as(Effect.fail(new Boom({})), {}))
+      const { down } = yield* run(ServiceSwitcher.make({ bad, b: tells("b", []) }, { strategy: failover }), [text("1")])
+      deepStrictEqual(words(down), ["M:b", "1"])
+    }))
+
   it.effect("by a slow service, in order", () =>
     Effect.gen(function*() {
       const { down } = yield* run(
@@ -846,6 +853,65 @@ describe("failover", () => {
       deepStrictEqual(words(down), ["1.b", "keep 1", "2.b", "3.b", "4.b"])
     }))
 
+  it.effect("of what waits there, settings and orders stay where they belong", () =>
+    Effect.gen(function*() {
+      const log: Log = []
+      const set = (fields: object) => ServiceSettingsFrame.make({ settings: fields as {}, ...fields })
+      const applies = (name: string) =>
+        Processor.queued(name, {
+          ServiceSettingsFrame: (frame, { push }) =>
+            Effect.andThen(Effect.sync(() => void log.push(`${name}: ${JSON.stringify(frame.settings)}`)), push(frame)),
+          TextFrame: (_, { report }) =>
+            Effect.andThen(Effect.sleep("10 millis"), report(new Boom({}), { unusable: true }))
+        }, { frames: [ServiceSettingsFrame] })
+      const inner = ServiceSwitcher.make({ x: applies("x"), y: applies("y") })
+      const second = ServiceSwitcher.make({ v: quick("v"), w: quick("w") })
+      const switcher = ServiceSwitcher.make({ a: applies("a"), b: same("b", log), inner }, { strategy: failover })
+      const { down } = yield* run(Pipeline.make(switcher, second), [
+        text("gone"),
+        text("1"),
+        set({ service: "a" }),
+        set({ reachInactive: true }),
+        set({ service: "x" }),
+        set({}),
+        to("w"),
+        text("2"),
+        sleep("20 millis")
+      ])
+      const lines = words(down)
+      deepStrictEqual(lines.filter((line) => !line.startsWith("S:")), ["1.v", "2.w"])
+      deepStrictEqual(lines.filter((line) => line.startsWith("S:")).toSorted(), [
+        "S:{\"reachInactive\":true}",
+        "S:{\"service\":\"a\"}",
+        "S:{}"
+      ])
+      deepStrictEqual(log.filter((line) => line.includes("{")).toSorted(), [
+        "a: {\"reachInactive\":true}",
+        "a: {\"service\":\"a\"}",
+        "b: S:{\"reachInactive\":true}",
+        "b: S:{}",
+        "x: {\"reachInactive\":true}",
+        "x: {\"service\":\"x\"}"
+      ])
+    }))
+
+  it.effect("failures of the service before, while it finishes what it got, are reported; later ones are not", () =>
+    Effect.gen(function*() {
+      const wire: Wire = new Map()
+      const late = Processor.queued("Late", {
+        onStart: (_, context) => Effect.sync(() => wire.set("late", context)),
+        TextFrame: () => Effect.andThen(Effect.sleep("10 millis"), Effect.fail(new Boom({})))
+      })
+      const { failures, up } = yield* run(ServiceSwitcher.make({ late, b: quick("b") }), [
+        text("1"),
+        to("b"),
+        sleep("20 millis"),
+        act(() => Effect.suspend(() => wire.get("late")!.report(new Boom({}))))
+      ])
+      deepStrictEqual(show(up), ["ErrorFrame(late: Boom)"])
+      assert.strictEqual(failures.length, 2)
+    }))
+
   it.effect("a lost service that hangs is not waited for; what it says later gets out, and its end comes", () =>
     Effect.gen(function*() {
       const wire: Wire = new Map()
@@ -1081,6 +1147,16 @@ describe("nesting", () => {
       ], { end: false })
       // What marks the end of the first frame has waited behind it, and goes the other way.
       deepStrictEqual(words(down), ["1.o", "2.b", "2.o", "3.b", "3.o", "4.b", "4.o"])
+    }))
+
+  it.effect("a strategy sees frames, and nothing else", () =>
+    Effect.gen(function*() {
+      const seen: Array<unknown> = []
+      const onFrame = (frame: Frame.Frame) => void seen.push(frame._tag)
+      const switcher = ServiceSwitcher.make({ a: quick("a"), b: quick("b") }, { strategy: { onFrame } })
+      const { down } = yield* run(Pipeline.syncParallel()(switcher), [text("1"), to("b"), Keep.make({ n: 1 })])
+      deepStrictEqual(words(down), ["1.a", "keep 1"])
+      deepStrictEqual(seen, ["TextFrame", "Keep"])
     }))
 
   it.effect("a switcher in a parallel pipeline: nothing twice", () =>

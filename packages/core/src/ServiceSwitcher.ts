@@ -297,6 +297,11 @@ export const failover: Strategy = {
 
 type Merged<Services> = ReturnType<typeof Pipeline.merge<[Extract<Services[keyof Services], Pipeline.Element>]>>
 type ErrorOf<Services> = Merged<Services> extends Pipeline.Pipeline<infer E, any> ? E : never
+type CalledWith<O> = {
+  [K in keyof O]: NonNullable<O[K]> extends (...args: never) => Effect.Effect<any, any, infer R>
+    ? Exclude<R, Scope.Scope>
+    : never
+}[keyof O]
 type ServicesOf<Services> = Merged<Services> extends Pipeline.Pipeline<any, infer R> ? R : never
 
 /**
@@ -352,29 +357,24 @@ type ServicesOf<Services> = Merged<Services> extends Pipeline.Pipeline<any, infe
  * @category constructors
  * @since 0.1.0
  */
-export const make: {
-  <const Services extends { readonly [name: string]: Pipeline.Element }>(
-    services: Services
-  ): Pipeline.Pipeline<ErrorOf<Services> | ServiceUnavailable, ServicesOf<Services>>
-  <const Services extends { readonly [name: string]: Pipeline.Element }, R = never>(
-    services: Services,
-    options: Options<R>
-  ): Pipeline.Pipeline<ErrorOf<Services> | ServiceUnavailable, ServicesOf<Services> | Exclude<NoInfer<R>, Scope.Scope>>
-} = (
-  services: { readonly [name: string]: Pipeline.Element },
-  options: Options<any> = {}
-): Pipeline.Pipeline<any, any> => {
-  const { onServiceSwitched, onUsableChanged, strategy = manual } = options
+export const make = <
+  const Services extends { readonly [name: string]: Pipeline.Element },
+  const O extends Options<any> = {}
+>(
+  services: Services,
+  options?: O
+): Pipeline.Pipeline<ErrorOf<Services> | ServiceUnavailable, ServicesOf<Services> | CalledWith<O>> => {
+  const { name, onServiceSwitched, onUsableChanged, strategy = manual }: Options<any> = options ?? {}
   const branches = Object.values(services) as unknown as [Pipeline.Element]
   const switching: Description = {
-    name: options.name ?? "ServiceSwitcher",
+    name: name ?? "ServiceSwitcher",
     names: Object.keys(services),
     strategy: typeof strategy === "function" ? strategy : () => strategy,
     read,
     request: (service) => RequestMetadataFrame.make({ service }),
     complaint: (switcher, reason, services) => new ServiceUnavailable({ switcher, reason, services }),
-    onServiceSwitched: onServiceSwitched as Description["onServiceSwitched"],
-    onUsableChanged: onUsableChanged as Description["onUsableChanged"]
+    onServiceSwitched,
+    onUsableChanged
   }
   return Object.assign(Pipeline.merge(...branches), { mode: "switch" as const, switching })
 }

@@ -409,6 +409,7 @@ export class Kernel {
       if (processor.guardian?.failed(processor, cause, fatal, fatal || unusable) === true) return
     }
     const frame = Frame.ErrorFrame.make({ error: Cause.squash(cause), fatal, processor: name })
+    this.reported.add(frame)
     this.owner.failed(frame, cause)
     this.sendSystem(typeof processor === "string" ? this.bottom.up : processor.up, frame)
   }
