@@ -891,8 +891,38 @@ describe("failover", () => {
         "b: S:{\"reachInactive\":true}",
         "b: S:{}",
         "x: {\"reachInactive\":true}",
-        "x: {\"service\":\"x\"}"
+        "x: {\"service\":\"x\"}",
+        "y: {\"reachInactive\":true}"
       ])
+    }))
+
+  it.effect("and so do requests for metadata", () =>
+    Effect.gen(function*() {
+      const asked: Log = []
+      const busy = (name: string) =>
+        Processor.queued(name, {
+          TextFrame: (_, { report }) =>
+            Effect.andThen(Effect.sleep("10 millis"), report(new Boom({}), { unusable: true })),
+          RequestMetadataFrame: ({ service }) => Effect.sync(() => void asked.push(`${name}: ${service}`))
+        }, { frames: [RequestMetadataFrame] })
+      const switcher = ServiceSwitcher.make({ a: busy("a"), b: busy("b") }, { strategy: failover })
+      yield* run(switcher, [text("1"), upstream(to("b")), upstream(to("a")), sleep("20 millis")])
+      deepStrictEqual(asked.toSorted(), ["a: a", "b: b", "b: b"])
+    }))
+
+  it.effect("and the end, which every service sees", () =>
+    Effect.gen(function*() {
+      const wire: Wire = new Map()
+      const ended: Log = []
+      const end = (name: string) => Processor.effect(name, { onEnd: () => Effect.sync(() => void ended.push(name)) })
+      // On the stack on which the end enters the services, and before the first of them has got it.
+      const trouble = Processor.sync("Trouble", {
+        onEnd: () => Effect.runSync(wire.get("a")!.report(new Boom({}), { unusable: true }))
+      })
+      const services = { a: Pipeline.make(fragile("a", wire), end("A")), b: end("B"), trouble }
+      const { down } = yield* run(ServiceSwitcher.make(services, { strategy: failover }), [text("1")])
+      deepStrictEqual(show(down), ["StartFrame", ...texts("1.a"), "EndFrame"])
+      deepStrictEqual(ended.toSorted(), ["A", "B"])
     }))
 
   it.effect("failures of the service before, while it finishes what it got, are reported; later ones are not", () =>

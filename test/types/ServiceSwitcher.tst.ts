@@ -26,11 +26,17 @@ describe("ServiceSwitcher.make", () => {
     expect(ServiceSwitcher.make({ inner: ServiceSwitcher.make({ failing }), needing })).type.toBe<
       Switcher<Boom | Bang, Db>
     >()
+    const strategy = ServiceSwitcher.failover
+    expect(ServiceSwitcher.make({ inner: ServiceSwitcher.make({ failing }, { strategy }), needing }, { strategy })).type
+      .toBe<Switcher<Boom | Bang, Db>>()
   })
 
   test("and the services of its callbacks", () => {
     const onServiceSwitched = () => Effect.flatMap(Log, ({ write }) => Effect.andThen(Effect.scope, write))
     expect(ServiceSwitcher.make({ needing }, { onServiceSwitched })).type.toBe<Switcher<Bang, Db | Log>>()
+    expect(ServiceSwitcher.make({ inner: ServiceSwitcher.make({ same }, { onServiceSwitched }) })).type.toBe<
+      Switcher<never, Log>
+    >()
     class Bot extends Pipeline.Service<Bot>()("Bot", ServiceSwitcher.make({ Save }, { onServiceSwitched })) {}
     expect(Bot.layer).type.toBe<Layer.Layer<Bot, never, Save | Log>>()
     expect<Scope.Scope>().type.not.toBeAssignableTo<Log>()

@@ -8,7 +8,8 @@ const declarations = `syntax = "proto3";
 package pipeline_frames;
 message TextFrame     { uint64 id = 1; string name = 2; string text = 3; }
 message AudioRawFrame {
-  uint64 id = 1; string name = 2; bytes audio = 3; uint32 sample_rate = 4; uint32 num_channels = 5; uint32 sample_width = 6;
+  uint64 id = 1; string name = 2; bytes audio = 3; uint32 sample_rate = 4; uint32 num_channels = 5;
+  uint32 sample_width = 6;
 }
 message ImageRawFrame {
   uint64 id = 1; string name = 2; bytes image = 3; string size = 4; string format = 5; string mode = 6;
@@ -17,7 +18,9 @@ message Frame { oneof frame { TextFrame text = 1; AudioRawFrame audio = 2; Image
 
 const old = `syntax = "proto3";
 package old_frames;
-message AudioRawFrame { uint64 id = 1; string name = 2; bytes audio = 3; uint32 sample_rate = 4; uint32 num_channels = 5; }
+message AudioRawFrame {
+  uint64 id = 1; string name = 2; bytes audio = 3; uint32 sample_rate = 4; uint32 num_channels = 5;
+}
 message ImageRawFrame { bytes data = 1; uint32 width = 2; uint32 hight = 3; string format = 4; }
 message Frame { oneof frame { AudioRawFrame audio = 2; ImageRawFrame image = 3; } }`
 
@@ -25,9 +28,12 @@ const pipecat = `syntax = "proto3";
 package pipecat;
 message TextFrame          { uint64 id = 1; string name = 2; string text = 3; }
 message AudioRawFrame {
-  uint64 id = 1; string name = 2; bytes audio = 3; uint32 sample_rate = 4; uint32 num_channels = 5; optional uint64 pts = 6;
+  uint64 id = 1; string name = 2; bytes audio = 3; uint32 sample_rate = 4; uint32 num_channels = 5;
+  optional uint64 pts = 6;
 }
-message TranscriptionFrame { uint64 id = 1; string name = 2; string text = 3; string user_id = 4; string timestamp = 5; }
+message TranscriptionFrame {
+  uint64 id = 1; string name = 2; string text = 3; string user_id = 4; string timestamp = 5;
+}
 message MessageFrame       { string data = 1; }
 message InterruptionFrame  { uint64 id = 1; string name = 2; }
 message Frame {

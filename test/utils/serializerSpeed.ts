@@ -4,8 +4,9 @@ import { types } from "./protobufjs.ts"
 import { random } from "./random.ts"
 
 /**
- * How many times as fast as the peer each direction is (W6 of the benchmarks), as JSON lines: `node serializerSpeed.ts`.
- * In a process of its own, because what else has run decides how V8 compiles both. CPU time, the two by turns, median.
+ * How many times as fast as the peer each direction is (W6 of the benchmarks), as JSON lines. In a process of its own,
+ * because what else has run decides how V8 compiles both. CPU time, the two by turns, the median:
+ * `node test/utils/serializerSpeed.ts [rounds]`.
  */
 const cpu = (): number => {
   const { system, user } = process.cpuUsage()

@@ -6,7 +6,7 @@
  * | {@link layerProtobuf} | the protobuf of pipeline-go and apipeline | text, audio, images, app frames with a codec |
  * | {@link layerPipelineGoJson} | the JSON of pipeline-go | text, audio, images, registered app frames |
  * | {@link layerJson} | our own JSON: what the schemas encode to | all built-in frames, registered app frames |
- * | {@link layerPipecat} | the protobuf of pipecat's clients | text, audio, transcriptions, messages, interruptions, app frames with a codec |
+ * | {@link layerPipecat} | the protobuf of pipecat's clients | text, audio, transcriptions, messages, interruptions |
  *
  * Only our own JSON keeps ids. A frame from any other format is a new frame with an id of this process, because ids
  * de-duplicate within one process; what a protobuf said about id and name is in its metadata, see {@link wireIdentity}.
@@ -47,8 +47,8 @@ export {
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
- * One format. `Wire` is what it encodes to: bytes or text. Each direction comes in three forms: an `Effect`, a `Result`,
- * and for hot paths a plain function that throws the `SerializerError`.
+ * One format. `Wire` is what it encodes to: bytes or text. Each direction comes in three forms: an `Effect`, a
+ * `Result`, and for hot paths a plain function that throws the `SerializerError`.
  *
  * @example
  * ```ts
@@ -107,6 +107,19 @@ export class FrameSerializer
 /**
  * Options of the protobuf formats.
  *
+ * @example
+ * ```ts
+ * import { Frame, FrameSerializer, Protobuf } from "@apipeline/core"
+ *
+ * class Hush extends Frame.App<Hush>()("Hush", {}) {}
+ *
+ * const options: FrameSerializer.ProtobufOptions = {
+ *   frames: [Protobuf.message(Hush, { number: 16, fields: {} })],
+ *   bytes: "copy"
+ * }
+ * FrameSerializer.makeProtobuf(options).carries(Hush.make()) // => true
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */
@@ -124,6 +137,16 @@ export interface ProtobufOptions {
 /**
  * Options of the JSON formats.
  *
+ * @example
+ * ```ts
+ * import { Frame, FrameSerializer } from "@apipeline/core"
+ *
+ * class Hush extends Frame.App<Hush>()("Hush", {}) {}
+ *
+ * const options: FrameSerializer.JsonOptions = { frames: [Hush] }
+ * FrameSerializer.makeJson(options).carries(Hush.make()) // => true
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */
@@ -134,6 +157,19 @@ export interface JsonOptions {
 
 /**
  * Options of {@link decodeChannel}.
+ *
+ * @example
+ * ```ts
+ * import { FrameSerializer } from "@apipeline/core"
+ * import { Effect, Stream } from "effect"
+ *
+ * const options: FrameSerializer.StreamOptions = { maxFrameSize: 1024 }
+ * const frames = Stream.make(new Uint8Array([0x81, 0x08])).pipe(
+ *   Stream.pipeThroughChannel(FrameSerializer.decodeChannel(FrameSerializer.makeProtobuf(), options)),
+ *   Stream.runCollect
+ * )
+ * Effect.runSync(Effect.flip(frames)).message // => "protobuf: found a frame of 1025 bytes, expected at most 1024"
+ * ```
  *
  * @category models
  * @since 0.1.0
@@ -681,6 +717,8 @@ const joinDelimited = (encoded: Array<Uint8Array>): Uint8Array => {
   return target
 }
 
+const nothing: Uint8Array = new Uint8Array(0)
+
 const decodeDelimited = <IE, Done>(serializer: Serializer, limit: number) =>
   fromStep<Frame.Frame, Uint8Array | string, IE, Done>(() => {
     const { decodeUnsafe, format } = serializer
@@ -689,7 +727,7 @@ const decodeDelimited = <IE, Done>(serializer: Serializer, limit: number) =>
     let bits = 0
     // Of the frame, once its length is known: what has come where one chunk did not have all of it.
     let size = -1
-    let pending: Array<Uint8Array> = []
+    let pending = nothing
     let pendingSize = 0
 
     /** The next byte of a length. */
@@ -712,17 +750,19 @@ const decodeDelimited = <IE, Done>(serializer: Serializer, limit: number) =>
     /** All of a frame, if `part` is all of it or the rest. */
     const complete = (part: Uint8Array): Uint8Array | undefined => {
       if (part.length === size) return part
-      // A copy, so that a buffer that is used again upstream cannot change it.
-      pending.push(part.slice())
-      pendingSize += part.length
-      if (pendingSize < size) return undefined
-      const bytes = Bytes.allocate(size)
-      let at = 0
-      for (const part of pending) {
-        bytes.set(part, at)
-        at += part.length
+      // Copied, so that a buffer that is used again upstream cannot change it, into one array, however small the parts:
+      // at most twice what has come, and in the end exactly the size.
+      const needed = pendingSize + part.length
+      if (needed > pending.length) {
+        const larger = Bytes.allocate(Math.min(size, Math.max(1024, 2 * needed)))
+        larger.set(Bytes.view(pending, 0, pendingSize))
+        pending = larger
       }
-      pending = []
+      pending.set(part, pendingSize)
+      pendingSize = needed
+      if (needed < size) return undefined
+      const bytes = pending
+      pending = nothing
       pendingSize = 0
       return bytes
     }

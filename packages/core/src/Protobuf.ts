@@ -12,9 +12,9 @@ import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import type * as Frame from "./Frame.ts"
 import * as Bytes from "./internal/bytes.ts"
-import * as Rules from "./internal/frameRules.ts"
 import * as Issue from "./internal/schemaIssue.ts"
 import * as SerializerError from "./internal/serializerError.ts"
+import * as Identity from "./internal/wireIdentity.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // models
@@ -24,6 +24,14 @@ import * as SerializerError from "./internal/serializerError.ts"
  * How a value is laid out: 0 varint, 1 eight bytes, 2 length-delimited, 5 four bytes. 3 and 4 mark groups, which proto3
  * has no more.
  *
+ * @example
+ * ```ts
+ * import { Protobuf } from "@apipeline/core"
+ *
+ * const varint: Protobuf.WireType = 0
+ * Array.from(new Protobuf.Writer().tag(1, varint).bool(true).finish()) // => [8, 1]
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */
@@ -31,6 +39,18 @@ export type WireType = 0 | 1 | 2 | 5
 
 /**
  * The fields of a message by number: the name, for errors, and the wire type.
+ *
+ * @example
+ * ```ts
+ * import { Protobuf } from "@apipeline/core"
+ * import { Result } from "effect"
+ *
+ * const shape: Protobuf.Shape = new Map([[1, { name: "level", wireTypes: [5] }]])
+ * const reader = new Protobuf.Reader(new Uint8Array([0x08, 0x01]), { shape })
+ * const result = Result.try(() => reader.unexpected(reader.tag()))
+ * Result.isFailure(result) && String(result.failure)
+ * // => "SerializerError: protobuf: level (byte 1): found wire type 0 (varint), expected wire type 5 (32 bit)"
+ * ```
  *
  * @category models
  * @since 0.1.0
@@ -532,6 +552,14 @@ export const TypeId: TypeId = "~apipeline/Protobuf/Field"
 /**
  * A field of a message: its number and type.
  *
+ * @example
+ * ```ts
+ * import { Protobuf } from "@apipeline/core"
+ *
+ * const words: Protobuf.Field<ReadonlyArray<string>> = Protobuf.repeated(Protobuf.string(3))
+ * words.number // => 3
+ * ```
+ *
  * @category fields
  * @since 0.1.0
  */
@@ -889,6 +917,17 @@ type Payload<Fields extends Schema.Struct.Fields> = Schema.Struct.Encoded<Fields
  * The fields of a message for frames of a class: one for each field of the payload, of the type its schema encodes to.
  * A field that the payload may be without can be left out: then the message does not carry it.
  *
+ * @example
+ * ```ts
+ * import { Frame, Protobuf } from "@apipeline/core"
+ * import { Schema } from "effect"
+ *
+ * class Note extends Frame.App<Note>()("Note", { text: Schema.String, draft: Schema.optionalKey(Schema.Boolean) }) {}
+ *
+ * const fields: Protobuf.FieldsOf<typeof Note.fields> = { text: Protobuf.string(3) }
+ * Protobuf.message(Note, { number: 16, fields }).name // => "Note"
+ * ```
+ *
  * @category models
  * @since 0.1.0
  */
@@ -906,6 +945,16 @@ export type FieldsOf<Fields extends Schema.Struct.Fields> =
 
 /**
  * A class of frames that {@link message} can take: any app frame whose schemas need no services.
+ *
+ * @example
+ * ```ts
+ * import { Frame, Protobuf } from "@apipeline/core"
+ *
+ * class Hush extends Frame.App<Hush>()("Hush", {}) {}
+ *
+ * const frame: Protobuf.AppClass<Hush, {}> = Hush
+ * Protobuf.message(frame, { number: 16, fields: {} }).number // => 16
+ * ```
  *
  * @category models
  * @since 0.1.0
@@ -979,7 +1028,7 @@ export const message = <F extends Frame.Base, const Fields extends Schema.Struct
   const byNumber = new Map(parts.map((part) => [part.field.number, part]))
 
   const write = (self: F, writer: Writer): void => {
-    if (identity) writeIdentity(self, writer)
+    if (identity) Identity.write(self, writer)
     for (const part of parts) writePart(part, self, writer)
   }
 
@@ -997,23 +1046,11 @@ export const message = <F extends Frame.Base, const Fields extends Schema.Struct
       else payload[part.key] = readPart(part.field, payload[part.key], tag & 7, reader)
     }
     for (const part of parts) decodePart(part, payload, start, reader)
-    return frame.make({ ...payload, metadata: wireMetadata(id, name) })
+    return frame.make({ ...payload, metadata: Identity.metadata(id, name) })
   }
 
   return { frame, number: options.number, name: options.name ?? frame.tag, shape, write, read }
 }
-
-/** @internal */
-export const writeIdentity = (frame: Frame.Base, writer: Writer): void => {
-  const violation = Rules.id(frame.id)
-  if (violation !== undefined) throw SerializerError.invalid(writer.format, frame._tag, violation)
-  if (frame.id !== 0) writer.tag(1, 0).uint64(frame.id)
-  writer.tag(2, 2).string(`${frame._tag}#${frame.id}`)
-}
-
-/** @internal */
-export const wireMetadata = (id: number | string, name: string): Frame.Metadata | undefined =>
-  id === 0 && name === "" ? undefined : { wireId: id, wireName: name }
 
 interface Part {
   readonly key: string

@@ -297,11 +297,8 @@ export const failover: Strategy = {
 
 type Merged<Services> = ReturnType<typeof Pipeline.merge<[Extract<Services[keyof Services], Pipeline.Element>]>>
 type ErrorOf<Services> = Merged<Services> extends Pipeline.Pipeline<infer E, any> ? E : never
-type CalledWith<O> = {
-  [K in keyof O]: NonNullable<O[K]> extends (...args: never) => Effect.Effect<any, any, infer R>
-    ? Exclude<R, Scope.Scope>
-    : never
-}[keyof O]
+/** `R` as the callbacks say it, and not as the place expects it where the switcher is made. */
+type Given<R> = [R][R extends any ? 0 : never]
 type ServicesOf<Services> = Merged<Services> extends Pipeline.Pipeline<any, infer R> ? R : never
 
 /**
@@ -357,14 +354,11 @@ type ServicesOf<Services> = Merged<Services> extends Pipeline.Pipeline<any, infe
  * @category constructors
  * @since 0.1.0
  */
-export const make = <
-  const Services extends { readonly [name: string]: Pipeline.Element },
-  const O extends Options<any> = {}
->(
+export const make = <const Services extends { readonly [name: string]: Pipeline.Element }, R = never>(
   services: Services,
-  options?: O
-): Pipeline.Pipeline<ErrorOf<Services> | ServiceUnavailable, ServicesOf<Services> | CalledWith<O>> => {
-  const { name, onServiceSwitched, onUsableChanged, strategy = manual }: Options<any> = options ?? {}
+  options: Options<R> = {}
+): Pipeline.Pipeline<ErrorOf<Services> | ServiceUnavailable, ServicesOf<Services> | Exclude<Given<R>, Scope.Scope>> => {
+  const { name, onServiceSwitched, onUsableChanged, strategy = manual } = options
   const branches = Object.values(services) as unknown as [Pipeline.Element]
   const switching: Description = {
     name: name ?? "ServiceSwitcher",
@@ -373,8 +367,8 @@ export const make = <
     read,
     request: (service) => RequestMetadataFrame.make({ service }),
     complaint: (switcher, reason, services) => new ServiceUnavailable({ switcher, reason, services }),
-    onServiceSwitched,
-    onUsableChanged
+    onServiceSwitched: onServiceSwitched as Description["onServiceSwitched"],
+    onUsableChanged: onUsableChanged as Description["onUsableChanged"]
   }
   return Object.assign(Pipeline.merge(...branches), { mode: "switch" as const, switching })
 }

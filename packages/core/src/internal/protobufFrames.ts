@@ -13,6 +13,7 @@ import { TranscriptionFrame } from "../VoiceFrames.ts"
 import * as Bytes from "./bytes.ts"
 import * as Rules from "./frameRules.ts"
 import * as SerializerError from "./serializerError.ts"
+import * as Identity from "./wireIdentity.ts"
 
 const uint32 = 0xffffffff
 
@@ -151,7 +152,7 @@ export const text: Codec<Frame.TextFrame> = {
           reader.unexpected(tag)
       }
     }
-    return Frame.TextFrame.make({ text, pts: undefined, metadata: Protobuf.wireMetadata(id, name) })
+    return Frame.TextFrame.make({ text, pts: undefined, metadata: Identity.metadata(id, name) })
   }
 }
 
@@ -223,7 +224,7 @@ const readAudio = (reader: Protobuf.Reader, pipecat: boolean): Frame.AudioRawFra
   // The Python sibling's first versions, and pipecat always, leave the width out: 16 bits.
   if (sampleWidth === 0) sampleWidth = 2
   checkRead(Rules.audio(audio, sampleRate, numChannels, sampleWidth, uint32), audioNames, reader, start)
-  const metadata = Protobuf.wireMetadata(id, name)
+  const metadata = Identity.metadata(id, name)
   return Frame.AudioRawFrame.make({ audio, sampleRate, numChannels, sampleWidth, pts, metadata })
 }
 
@@ -385,7 +386,7 @@ export const image: Codec<Frame.ImageRawFrame> = {
       height = Number(size[2])
     }
     checkRead(Rules.image(image, width, height, format, mode, uint32), isOld ? { height: "hight" } : {}, reader, start)
-    const metadata = Protobuf.wireMetadata(id, name)
+    const metadata = Identity.metadata(id, name)
     return Frame.ImageRawFrame.make({ image, width, height, format, mode, pts: undefined, metadata })
   }
 }
@@ -413,7 +414,7 @@ export const interruption: Codec<Frame.StartInterruptionFrame> = {
   number: 5,
   name: "interruption",
   shape: shape({ id: [1, 0], name: [2, 2] }),
-  write: Protobuf.writeIdentity,
+  write: Identity.write,
   read: (reader) => {
     let id: number | string = 0
     let name = ""
@@ -423,6 +424,6 @@ export const interruption: Codec<Frame.StartInterruptionFrame> = {
       else if (tag === 0x12) name = reader.string()
       else reader.unexpected(tag)
     }
-    return Frame.StartInterruptionFrame.make({ pts: undefined, metadata: Protobuf.wireMetadata(id, name) })
+    return Frame.StartInterruptionFrame.make({ pts: undefined, metadata: Identity.metadata(id, name) })
   }
 }

@@ -199,8 +199,8 @@ export const tooLarge = (format: string, size: number, limit: number): Serialize
 
 const pick = ({ expected, field, found }: Violation): Violation => ({ field, found, expected })
 
-// What a peer sends may be wrong every time, and the stacks take half of the 20 µs that an error costs. They would only
-// tell how the decoder reads; `SchemaError` goes without one too.
+// What a peer sends may be wrong every time, and the stacks take half of the 20 µs that an error costs. They would
+// only tell how the decoder reads; `SchemaError` goes without one too.
 const make = (reason: () => SerializerError["reason"]): SerializerError => {
   const { stackTraceLimit } = V8Error
   if (canWriteLimit) V8Error.stackTraceLimit = 0
