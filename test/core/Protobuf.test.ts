@@ -187,9 +187,11 @@ describe("Reader and Writer", () => {
   })
 
   it("go on after a message within the message, whatever was read of it", () => {
-    const outer = reader("0a 02 0801 10 07")
+    const outer = reader("0a 02 1801 10 07")
     strictEqual(outer.tag(), 10)
-    strictEqual(outer.message("m", new Map(), () => "nothing read"), "nothing read")
+    const read = outer.message("m", new Map(), (inner) => `tag ${inner.tag()}, not the value`)
+    strictEqual(read, "tag 24, not the value")
+    strictEqual(failure(() => outer.fail("a", "b")), "field 1 (byte 4): found a, expected b")
     deepStrictEqual([outer.tag(), outer.uint32(), outer.more()], [16, 7, false])
   })
 

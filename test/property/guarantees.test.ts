@@ -3,9 +3,9 @@ import { leaks, settle } from "@apipeline/core/testing"
 import { assert, describe, it } from "@effect/vitest"
 import { type Arbitrary, Effect, Exit, Schema } from "effect"
 import { TestClock } from "effect/testing"
-import { build, type Entry, perform, play, recording, runs, type Scenario, scenario, within } from "./scenario.ts"
+import { build, type Entry, perform, play, recording, runs, type Scenario, scenario, seed, within } from "./scenario.ts"
 
-const options = { arbitrary: { runs } }
+const options = { arbitrary: { runs, seed } }
 const timeout = Math.max(60_000, runs * 60)
 
 const inOrder = (frame: Frame.Frame): boolean => frame.kind !== "system" && !Frame.isLifecycle(frame)

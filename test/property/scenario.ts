@@ -6,6 +6,9 @@ import { TestClock } from "effect/testing"
 /** Runs of each property: 1,000 in `npm test`, any number with the environment variable. */
 export const runs = Number(process.env["APIPELINE_RUNS"] ?? 1000)
 
+/** The same scenarios each time, unless `APIPELINE_SEED` asks for others. */
+export const seed = Number(process.env["APIPELINE_SEED"] ?? 1)
+
 export class Keep extends Frame.App<Keep>()("Keep", { n: Schema.Finite }, { uninterruptible: true }) {}
 export class Urgent extends Frame.App<Urgent>()("Urgent", { n: Schema.Finite }, { kind: "system" }) {}
 export class Mishap extends Data.TaggedError("Mishap")<{ readonly frame: number }> {}
