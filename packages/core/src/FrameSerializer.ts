@@ -3,10 +3,12 @@
  *
  * | layer | format | frames |
  * |---|---|---|
- * | {@link layerProtobuf} | the protobuf of pipeline-go and apipeline | text, audio, images, app frames with a codec |
- * | {@link layerPipelineGoJson} | the JSON of pipeline-go | text, audio, images, registered app frames |
- * | {@link layerJson} | our own JSON: what the schemas encode to | all built-in frames, registered app frames |
+ * | {@link layerProtobuf} | the protobuf of pipeline-go and apipeline | text, audio, images |
+ * | {@link layerPipelineGoJson} | the JSON of pipeline-go | text, audio, images |
+ * | {@link layerJson} | our own JSON: what the schemas encode to | all built-in frames |
  * | {@link layerPipecat} | the protobuf of pipecat's clients | text, audio, transcriptions, messages, interruptions |
+ *
+ * All take app frames besides: the JSON ones their classes, the protobuf ones a codec each, see `Protobuf.message`.
  *
  * Only our own JSON keeps ids. A frame from any other format is a new frame with an id of this process, because ids
  * de-duplicate within one process; what a protobuf said about id and name is in its metadata, see {@link wireIdentity}.

@@ -10,7 +10,7 @@ import * as Result from "effect/Result"
 declare const TextEncoder: {
   new(): {
     readonly encode: (text: string) => Uint8Array<ArrayBuffer>
-    readonly encodeInto: (text: string, target: Uint8Array) => { readonly read: number; readonly written: number }
+    readonly encodeInto: (text: string, target: Uint8Array) => { readonly written: number }
   }
 }
 declare const TextDecoder: {
@@ -259,8 +259,7 @@ const fromPlainBase64 = (text: string): Uint8Array | undefined => {
   if (length % 4 !== 0) return undefined
   if (length === 0) return new Uint8Array(0)
   const source = length <= scratch.length ? scratch : new Uint8Array(length)
-  const { read, written } = encoder.encodeInto(text, source)
-  if (read !== length || written !== length) return undefined
+  encoder.encodeInto(text, source) // what is not ASCII becomes bytes that are no digits either
   let missing = 0
   while (missing < 2 && source[length - 1 - missing] === padding) source[length - 1 - missing++] = digits[0]!
   const target = allocate(length / 4 * 3 - missing)

@@ -171,8 +171,7 @@ const isFlat = (u: unknown): u is Frame.Metadata => {
   for (const key of Object.keys(u)) {
     const value = (u as any)[key]
     const type = typeof value
-    const isPlain = type === "string" || type === "boolean" || value === null || Number.isFinite(value)
-    if (!isPlain || key === "__proto__") return false
+    if (!(type === "string" || type === "boolean" || value === null || Number.isFinite(value))) return false
   }
   return true
 }
