@@ -204,7 +204,7 @@ export const Service = <Self>() =>
       return Object.assign(Object.create(Proto), yield* resolve(pipeline, services)) as Pipeline<E>
     })
   )
-  return Object.assign(Base, { layer }) as any
+  return Object.assign(Base, { layer }) as any // a class with a static that its type cannot gain
 }
 
 /**

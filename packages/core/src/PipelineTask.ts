@@ -222,6 +222,7 @@ const toPublic = <E>(task: Task): PipelineTask<E> => {
     upstream: task.upstream.stream,
     failures: task.failures,
     queueFrame: (frame, direction = "downstream") => task.queueFrame(frame, direction),
+    // One function for both overloads: `any` stands for the pair of them.
     queueFrames: (frames: any, direction: Frame.Direction = "downstream") => task.queueFrames(frames, direction) as any,
     interrupt: task.interrupt,
     stopWhenDone: task.stopWhenDone,

@@ -598,5 +598,5 @@ export const Service = <Self>() =>
       return Object.assign(Object.create(Proto), yield* options.make, { name: id, services }) as Processor<ES>
     })
   )
-  return Object.assign(Base, { layer }) as any
+  return Object.assign(Base, { layer }) as any // a class with a static that its type cannot gain
 }

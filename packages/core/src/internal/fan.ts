@@ -89,6 +89,7 @@ export class Fan implements Entry {
     const batch: Batch = { uninterruptible: frame.uninterruptible === true, outputs: [], missing }
     this.batches.push(batch)
     // The mark travels like any frame, and no handler ever sees it.
+    // It passes for a frame only inside the kernel: mailboxes and ports look at its kind alone.
     const mark = new BatchMark(this, batch) as unknown as Frame.Frame
     const lane = running.lane
     const works = this.firsts.map((first) => {
