@@ -76,7 +76,6 @@ const build = <E, R, E2, R2>(
   Processor.queued(
     options.name ?? "Output",
     Effect.map(setUp, ({ control, data, onEnd, onInterruption, run, system }) => {
-      let interruptible = true
       const pass = options.passThrough === true
       return {
         data: data && ((frame: Data, { push }: Processor.ProcessorContext) =>
@@ -85,12 +84,7 @@ const build = <E, R, E2, R2>(
           passAfter(control(frame), push(frame))),
         system: system && ((frame: Processor.Kinds["system"], { push }: Processor.ProcessorContext) =>
           Effect.andThen(push(frame), system(frame))),
-        onStart: (frame: Frame.StartFrame) =>
-          Effect.sync(() => {
-            interruptible = frame.allowInterruptions
-          }),
-        onInterruption: onInterruption && ((frame: Frame.StartInterruptionFrame) =>
-          interruptible ? onInterruption(frame) : Effect.void),
+        onInterruption,
         onEnd,
         run
       }

@@ -19,7 +19,6 @@ export const processor = (
 ): Processor.Processor =>
   Processor.sync(name, () => {
     const aggregation = make()
-    let interruptible = true
     const out = (push: Processor.Push): Out => (text, from, whole) =>
       push(whole === true ? from : Frame.TextFrame.make({ text, pts: from.pts, metadata: from.metadata }))
     const flush = (frame: Frame.Frame, push: Processor.Push): void => {
@@ -29,12 +28,7 @@ export const processor = (
     return {
       ...Object.fromEntries((flushOn ?? []).map(({ tag }) => [tag, flush])),
       TextFrame: (frame, push) => aggregation.take(frame, out(push)),
-      onStart: (frame) => {
-        interruptible = frame.allowInterruptions
-      },
-      onInterruption: () => {
-        if (interruptible) aggregation.reset()
-      },
+      onInterruption: () => aggregation.reset(),
       onEnd: (_, push) => aggregation.flush(out(push))
     }
   })
