@@ -71,8 +71,32 @@ const mutations: ReadonlyArray<Mutation> = [
   {
     name: "run pushes of strangers inline instead of through a mailbox",
     file: internal("port"),
-    find: "if (inside !== undefined && inside === this.lane) {",
-    replace: "if (true) {"
+    find: "if (inside !== undefined && inside === this.lane) return",
+    replace: "if (true) return"
+  },
+  {
+    name: "make pushes of strangers the plain calls that the lane's own are",
+    file: internal("port"),
+    find: "!self.handling || running.lane !== self.lane",
+    replace: "!self.handling"
+  },
+  {
+    name: "hold a synchronous handler's pushes back for room on another edge",
+    file: internal("port"),
+    find: "rest.port === undefined || rest.port === port",
+    replace: "true"
+  },
+  {
+    name: "call on past an edge that has become a queue",
+    file: internal("kernel"),
+    find: "    first.entry = lane\n    this.forget()\n",
+    replace: "    first.entry = lane\n"
+  },
+  {
+    name: "see to no end of room in front of a synchronous handler's pushes",
+    file: internal("port"),
+    find: "if (result !== undefined || next.pending !== undefined) self.wait(",
+    replace: "if (result !== undefined) self.wait("
   },
   {
     name: "take over from a lane whose handler is still at work",

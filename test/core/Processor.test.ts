@@ -621,6 +621,60 @@ describe("Processor", () => {
       deepStrictEqual(show(payload(down)), texts("1", "2", "3", "4", "5"))
     }))
 
+  it.effect("synchronous processors in a row wait for room, and lose nothing", () =>
+    Effect.gen(function*() {
+      const pass = (name: string) => Processor.sync(name, { TextFrame: (frame, push) => push(frame) })
+      const slow = Processor.queued("Slow", {
+        TextFrame: (frame, { push }) => Effect.andThen(Effect.sleep(1), push(frame))
+      }, { capacity: 1 })
+      const sent = Array.from({ length: 20 }, (_, i) => String(i))
+      const { down } = yield* run(Pipeline.make(pass("A"), pass("B"), pass("C"), slow), [
+        ...sent.map((t) => text(t)),
+        sleep("1 second")
+      ])
+      deepStrictEqual(show(payload(down)), texts(...sent))
+    }))
+
+  it.effect("a push kept from a handler is no plain call while another lane's code runs on its stack", () =>
+    Effect.gen(function*() {
+      const log: Array<string> = []
+      let kept: Processor.Push | undefined
+      const first = Processor.sync("First", {
+        TextFrame: (frame, push) => {
+          push(frame)
+          kept = push
+          if (frame.text === "b") push.interrupt()
+        }
+      })
+      const second = Processor.sync("Second", {
+        TextFrame: (frame) => void log.push(frame.text),
+        onInterruption: () => {
+          log.push("(")
+          kept!(text("c"))
+          log.push(")")
+        }
+      })
+      yield* run(Pipeline.make(first, second), [text("a"), text("b"), sleep("1 second")])
+      deepStrictEqual(log, ["a", "b", "(", ")", "c"])
+    }))
+
+  it.effect("a synchronous handler's pushes the other way do not wait for room on its own", () =>
+    Effect.gen(function*() {
+      const ends = capture()
+      const stuck = Processor.queued("Stuck", { TextFrame: () => Effect.never }, { capacity: 1 })
+      const both = Processor.sync("Both", {
+        TextFrame: (frame, push) => {
+          push(frame)
+          push.upstream(frame)
+        }
+      })
+      const task = yield* PipelineTask.make(Pipeline.make(ends.above, both, stuck))
+      yield* Effect.forkScoped(task.run, { startImmediately: true })
+      for (const t of ["a", "b", "c"]) yield* task.queueFrame(text(t))
+      yield* settle
+      deepStrictEqual(show(payload(ends.up)), texts("a", "b", "c"))
+    }))
+
   it.effect("a push kept from a hook and used in another processor's handler loses nothing", () =>
     Effect.gen(function*() {
       let kept: Processor.Push | undefined

@@ -28,6 +28,7 @@ export interface Stage {
 
 export type Action =
   | { readonly act: "text" | "keep" | "sync" | "urgent" | "up" }
+  | { readonly act: "burst"; readonly times: number }
   | { readonly act: "time"; readonly millis: number }
   | { readonly act: "interrupt" | "ask" }
 
@@ -52,7 +53,10 @@ const stage = Schema.Struct({
 const action = (interrupts: boolean) =>
   Schema.Union([
     Schema.Struct({ act: Schema.Literals(["text", "keep", "sync", "urgent", "up"]) }),
-    Schema.Struct({ act: Schema.Literals(["text"]) }),
+    Schema.Struct({
+      act: Schema.Literals(["burst"]),
+      times: Schema.Int.check(Schema.isBetween({ minimum: 2, maximum: 12 }))
+    }),
     Schema.Struct({
       act: Schema.Literals(["time"]),
       millis: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 8 }))
@@ -261,7 +265,10 @@ export const play = Effect.fnUntraced(function*(
   asks: Set<number>
 ) {
   let n = 0
-  for (const action of script) {
+  const steps = script.flatMap((action): ReadonlyArray<Action> =>
+    action.act === "burst" ? Array.from({ length: action.times }, () => ({ act: "text" })) : [action]
+  )
+  for (const action of steps) {
     if (action.act === "time") {
       yield* TestClock.adjust(action.millis)
       continue

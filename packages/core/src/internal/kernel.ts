@@ -54,8 +54,8 @@ interface Interruption {
   readonly passed: Latch.Latch
 }
 
-/** Nested plain calls between two fresh stacks: no chain is too long for the stack. */
-const maxDepth = 200
+/** Processors in a row without a mailbox; the next one gets one, so that no chain is too long for the stack. */
+const maxInline = 200
 
 /** Turns of lanes before everybody else on the event loop gets one. */
 const maxTurns = 32
@@ -73,7 +73,7 @@ export class Kernel {
   readonly top: Node
   readonly bottom: Node
   owner!: Owner
-  tap: Tap | undefined = undefined
+  private currentTap: Tap | undefined = undefined
   /** What handlers do is part of a span. */
   tracing: Tracing | undefined = undefined
   /** What the task is run with, once it starts. */
@@ -96,6 +96,8 @@ export class Kernel {
   /** System frames of before the start. */
   private heldBack: Array<readonly [from: Port, frame: Frame.Frame]> = []
   private closed = false
+  /** How many processors have been wired since the last that has a mailbox. */
+  private inline = 0
   private ready: Array<Lane<any>> = []
   private flushing = false
   private active = 0
@@ -143,6 +145,23 @@ export class Kernel {
     this.control.pause()
   }
 
+  get tap(): Tap | undefined {
+    return this.currentTap
+  }
+
+  set tap(tap: Tap | undefined) {
+    this.currentTap = tap
+    this.forget()
+  }
+
+  /** The way of frames is about to change: what ports know of it is looked up again. */
+  forget(): void {
+    for (const { down, up } of [this.top, ...this.nodes, this.bottom]) {
+      down.forget()
+      up.forget()
+    }
+  }
+
   get processors(): ReadonlyArray<Node> {
     return this.nodes.filter((node) => node.definition !== undefined && !this.exits.has(node))
   }
@@ -167,15 +186,15 @@ export class Kernel {
   private addNode(name: string, definition: Definition | undefined): Node {
     const node = new Node(this, name, definition)
     this.nodes.push(node)
-    node.down.deep = node.up.deep = this.nodes.length % maxDepth === 0
     return node
   }
 
   private wireProcessor(definition: Definition): Wired {
     const { down, up } = this.addNode(definition.name, definition)
-    if (definition.queued !== undefined) {
+    if (definition.queued !== undefined || ++this.inline > maxInline) {
+      this.inline = 0
       down.entry = this.lazyEntry(down, definition.queued)
-      up.entry = this.lazyEntry(up, definition.upstream)
+      up.entry = this.lazyEntry(up, definition.queued && definition.upstream)
     }
     return { down: { first: down, last: down }, up: { first: up, last: up } }
   }
@@ -253,6 +272,7 @@ export class Kernel {
   promote(first: Port, options = promoted(first), host = this.host): PortLane {
     const lane = this.addLane(first, options, host)
     first.entry = lane
+    this.forget()
     let waits = false
     for (const port of reach(first)) {
       const before = port.lane

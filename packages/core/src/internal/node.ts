@@ -98,7 +98,6 @@ export class Node {
   }
 
   private equipPort(port: Port, handlers: Record<string, unknown>): void {
-    if (this.definition?.kind === "effect") port.run = port.runEffect
     for (const [key, value] of Object.entries(handlers)) {
       if (typeof value !== "function" || key === "run" || key === "source" || Object.values(hooks).includes(key)) {
         continue
@@ -160,6 +159,7 @@ export class Node {
       port.handlers = Object.create(null)
       port.byKind = undefined
     }
+    this.kernel.forget()
   }
 
   /** Starts what the processor does of its own accord, until the end or the scope's close. */

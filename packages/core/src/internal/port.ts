@@ -1,8 +1,10 @@
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Effectable from "effect/Effectable"
 import type * as Fiber from "effect/Fiber"
 import * as Frame from "../Frame.ts"
 import type { ProcessorContext, Push } from "../Processor.ts"
+import type { Tap } from "./kernel.ts"
 import { CurrentLane, Lane, type Rest, running } from "./lane.ts"
 import type { Node } from "./node.ts"
 
@@ -25,22 +27,23 @@ export class PortLane extends Lane<Frame.Frame> {
   ports: Array<Port> = []
 }
 
+/** What becomes of a frame that arrives at a port. */
+type Way = "sync" | "effect" | "pass" | "look"
+
 /** One processor instance, seen in one direction. */
 export class Port {
   /** Handlers by tag, then by kind; a frame that has none is forwarded. */
   handlers: Record<string, UserHandler> = Object.create(null)
   byKind: Record<string, UserHandler> | undefined = undefined
-  /** Runs one of the handlers above. */
-  run: (handler: UserHandler, frame: Frame.Frame) => Work = this.runSync
+  /** The last tag looked up, what handles it and how: runs of one tag are the rule. */
+  private tag: string | undefined = undefined
+  private handler: UserHandler | undefined = undefined
+  private way: Way = "look"
   next!: Port
   /** The mailbox in front of this port; without one, whoever pushes into it runs it. */
   entry: Entry | undefined = undefined
-  /** The lane that runs this port's data handlers. */
-  lane: PortLane | undefined = undefined
   /** Runs handlers of system frames that take time: neither data nor an interruption stops them. */
   system: Lane<Frame.Frame> | undefined = undefined
-  /** Nested plain calls end here and go on from a fresh stack. */
-  deep = false
   /** The lane whose data handler is at work here. */
   private busy: PortLane | undefined = undefined
   /** A lane that waits to take over from the one whose handler is at work here. */
@@ -55,23 +58,84 @@ export class Port {
     this.direction = direction
   }
 
+  /** Forgets what it has looked up: handlers, a mailbox or a tap are about to change. */
+  forget(): void {
+    this.tag = undefined
+    this.pusher.forget()
+  }
+
+  /** The port whose plain function is all that a push of this frame would come to, and that function. */
+  target(frame: Frame.Frame): { readonly pusher: Pusher; readonly handler: UserHandler } | undefined {
+    if (this.node.ended || this.node.kernel.tap !== undefined) return undefined
+    let port = this.next
+    for (; port.entry === undefined; port = port.next) {
+      if (port.tag !== frame._tag) port.look(frame)
+      if (port.way === "sync") return { pusher: port.pusher, handler: port.handler! }
+      if (port.way !== "pass") break
+    }
+    return undefined
+  }
+
+  /** The lane that runs this port's data handlers. */
+  get lane(): PortLane | undefined {
+    return this.pusher.lane
+  }
+
+  set lane(lane: PortLane | undefined) {
+    this.pusher.lane = lane
+  }
+
   handlerOf(frame: Frame.Frame): UserHandler | undefined {
     const handler = this.handlers[frame._tag]
     return handler !== undefined || this.byKind === undefined ? handler : this.byKind[frame.kind ?? "data"]
   }
 
+  private look(frame: Frame.Frame): void {
+    const handler = this.handlerOf(frame)
+    this.tag = frame._tag
+    this.handler = handler
+    if (this.node.kernel.tap !== undefined || handler === endMark) this.way = "look"
+    else if (handler === undefined) this.way = "pass"
+    else this.way = this.node.definition?.kind === "effect" ? "effect" : "sync"
+  }
+
   /** A data or control frame arrives: handle it here, or carry it to the first port that does. */
   receive(frame: Frame.Frame): Work {
-    const tap = this.node.kernel.tap
     for (let port: Port = this;;) {
-      if (tap !== undefined) tap.arrived(port, frame)
-      const handler = port.handlerOf(frame)
-      if (handler !== undefined) return handler === endMark ? port.node.last(frame) : port.run(handler, frame)
-      if (tap !== undefined) tap.pushed(port, frame)
+      if (port.tag !== frame._tag) port.look(frame)
+      if (port.way === "sync") return port.pusher.runSync(port.handler!, frame)
+      if (port.way === "effect") return port.runEffect(port.handler!, frame)
+      if (port.way === "look") return port.receiveTapped(frame)
       const next = port.next
       if (next.entry !== undefined) return next.entry.offer(frame, running.lane !== undefined && running.lane.held)
       port = next
     }
+  }
+
+  /** `receive` for when somebody watches, and for frames that end the task. */
+  private receiveTapped(frame: Frame.Frame): Work {
+    const { tap } = this.node.kernel
+    for (let port: Port = this;;) {
+      tap?.arrived(port, frame)
+      const handler = port.handlerOf(frame)
+      if (handler === endMark) return port.node.last(frame)
+      if (handler !== undefined) return port.runTapped(handler, frame, tap)
+      tap?.pushed(port, frame)
+      const next = port.next
+      if (next.entry !== undefined) return next.entry.offer(frame, running.lane !== undefined && running.lane.held)
+      port = next
+    }
+  }
+
+  private runTapped(handler: UserHandler, frame: Frame.Frame, tap: Tap | undefined): Work {
+    const since = tap?.now() ?? 0
+    const effectful = this.node.definition?.kind === "effect"
+    const work = effectful ? this.runEffect(handler, frame) : this.pusher.runSync(handler, frame)
+    if (work === undefined || !effectful) {
+      tap?.handled(this, since)
+      return work
+    }
+    return Effect.map(work, () => tap?.handled(this, since))
   }
 
   /**
@@ -83,45 +147,39 @@ export class Port {
     if (kernel.tap !== undefined) kernel.tap.pushed(this, frame)
     const next = this.next
     if (next.entry === undefined) {
-      if (inside !== undefined && inside === this.lane) {
-        return next.deep ? onFreshStack(inside, next, frame) : next.receive(frame)
-      }
+      if (inside !== undefined && inside === this.lane) return next.receive(frame)
       kernel.promote(next)
     }
     return next.entry!.offer(frame, kernel.held || (from !== undefined && from.held))
   }
 
-  private runSync(handler: UserHandler, frame: Frame.Frame): Work {
-    const { tap } = this.node.kernel
-    if (tap === undefined) return this.pusher.runSync(handler, frame)
-    const since = tap.now()
-    const work = this.pusher.runSync(handler, frame)
-    tap.handled(this, since)
-    return work
-  }
-
-  /** How the ports of effectful processors run a handler. */
-  runEffect(handler: UserHandler, frame: Frame.Frame): Work {
-    const work = Effect.matchCause(
-      Effect.suspend(() => {
-        this.busy = this.lane
-        return this.node.kernel.traced(asEffect(handler(frame, this.pusher.context)))
-      }),
-      this.done
-    )
-    const { tap } = this.node.kernel
-    if (tap === undefined) return work
-    return Effect.suspend(() => {
-      const since = tap.now()
-      return Effect.map(work, () => tap.handled(this, since))
-    })
+  /** Runs a handler that returns an Effect. One that merely pushes is done at once, without a fiber. */
+  private runEffect(handler: UserHandler, frame: Frame.Frame): Work {
+    const { pusher } = this
+    let work: Work
+    try {
+      const result = handler(frame, pusher.context)
+      if (result instanceof PushEffect && result.pusher === pusher) {
+        work = pusher.pushWithin(result.port, result.frame)
+        if (work === undefined) return undefined
+      } else if (result === Effect.void) return undefined
+      else work = this.node.kernel.traced(asEffect(result))
+    } catch (error) {
+      work = Effect.die(error)
+    }
+    this.busy = this.lane
+    return Effect.matchCauseEffect(work, this.done)
   }
 
   private readonly done = {
-    onSuccess: () => this.release(),
+    onSuccess: () => {
+      this.release()
+      return Effect.void
+    },
     onFailure: (cause: Cause.Cause<unknown>) => {
       this.release()
       this.node.failed(cause)
+      return Effect.void
     }
   }
 
@@ -173,21 +231,53 @@ export const inLane = (lane: Lane<any> | undefined, f: () => Work): Effect.Effec
   }
 }
 
-const onFreshStack = (lane: Lane<any>, next: Port, frame: Frame.Frame): Effect.Effect<unknown> =>
-  Effect.suspend(() => inLane(lane, () => next.receive(frame)))
+/** What `push` gives to effectful handlers: a push, to be made when it is run. */
+class PushEffect {
+  readonly pusher: Pusher
+  readonly port: Port
+  readonly frame: Frame.Frame
+  constructor(pusher: Pusher, port: Port, frame: Frame.Frame) {
+    this.pusher = pusher
+    this.port = port
+    this.frame = frame
+  }
+}
+Object.setPrototypeOf(
+  PushEffect.prototype,
+  Effectable.Prototype<Effect.Effect<void> & PushEffect>({
+    label: "Push",
+    evaluate(fiber) {
+      return this.pusher.pushFrom(fiber, this.port, this.frame)
+    }
+  })
+)
+
+interface Pending extends Rest<Frame.Frame> {
+  /** Where it is pushed out of; an interruption holds every push back. */
+  readonly port: Port | undefined
+}
 
 /** How the handlers of a port (or the hooks of a processor) push. */
 export class Pusher {
   /** A synchronous handler is on the stack. */
-  private handling = false
+  handling = false
   /** What a synchronous handler pushed that could not be completed at once, in order. */
-  pending: Array<Rest<Frame.Frame>> | undefined = undefined
-  private pushCache: Push | undefined = undefined
+  pending: Array<Pending> | undefined = undefined
+  lane: PortLane | undefined = undefined
+  /** Pushes of this tag are plain calls of `hotHandler`, whose pushes `hotPusher` makes. */
+  hotTag: string | undefined = undefined
+  hotHandler: UserHandler | undefined = undefined
+  hotPusher: Pusher | undefined = undefined
+  pushCache: Push | undefined = undefined
   private contextCache: ProcessorContext | undefined = undefined
   readonly port: Port
 
   constructor(port: Port) {
     this.port = port
+  }
+
+  forget(): void {
+    this.hotTag = undefined
   }
 
   /** Runs a synchronous handler. What it pushed and could not be completed at once is returned. */
@@ -197,9 +287,17 @@ export class Pusher {
     try {
       result = handler(frame, this.push)
     } catch (error) {
-      this.port.node.failed(Cause.die(error))
+      this.threw(error)
     }
     this.handling = false
+    return result === undefined && this.pending === undefined ? undefined : this.finish(result)
+  }
+
+  threw(error: unknown): void {
+    this.port.node.failed(Cause.die(error))
+  }
+
+  finish(result: unknown): Work {
     if (result !== undefined && Effect.isEffect(result)) {
       const message = "a sync handler returned an Effect, which is not run: use Processor.effect or Processor.queued"
       this.port.node.failed(Cause.die(new TypeError(message)))
@@ -229,7 +327,7 @@ export class Pusher {
   /** The interruption's part of `pending`; what is kept goes to the lane's next fiber if this one is killed. */
   cut(killed: boolean): Array<Rest<Frame.Frame>> {
     if (this.pending === undefined) return []
-    const kept: Array<Rest<Frame.Frame>> = []
+    const kept: Array<Pending> = []
     for (const rest of this.pending) {
       if (rest.item.uninterruptible) kept.push(rest)
       else this.port.node.kernel.dropped(this.port.node, rest.item, "interrupted")
@@ -238,26 +336,54 @@ export class Pusher {
     return killed ? kept : []
   }
 
-  /** Makes what the synchronous handler pushes from now on wait for `work`. */
-  private wait(item: Frame.Frame, work: Work): void {
-    if (work !== undefined && this.handling) (this.pending ??= []).push({ item, enter: () => work })
+  /** Makes what the synchronous handler pushes out of `port` from now on wait for `work`. */
+  wait(port: Port | undefined, item: Frame.Frame, work: Work): void {
+    if (work === undefined || !this.handling) return
+    ;(this.pending ??= []).push({ port, item, enter: () => work })
+    this.forget()
   }
 
-  private pushSync(port: Port, frame: Frame.Frame): void {
+  pushSync(port: Port, frame: Frame.Frame): void {
     if (frame.kind !== "data") {
       const special = port.node.special(port, frame, running.lane)
-      if (special !== false) return this.wait(frame, special)
+      if (special !== false) return this.wait(undefined, frame, special)
     }
     if (port.node.ended) return port.node.kernel.dropped(port.node, frame, "ended")
     if (!this.handling) {
       // Somebody kept `push`: nobody would run what is left of a plain call, so it goes through a mailbox.
       port.emit(frame, undefined, running.lane)
-    } else if (this.pending !== undefined) {
-      this.pending.push({ item: frame, enter: () => port.emit(frame, running.lane, running.lane) })
-    } else this.wait(frame, port.emit(frame, running.lane, running.lane))
+    } else if (this.pending?.some((rest) => rest.port === undefined || rest.port === port) === true) {
+      this.pending.push({ port, item: frame, enter: () => port.emit(frame, running.lane, running.lane) })
+    } else {
+      this.wait(port, frame, port.emit(frame, running.lane, running.lane))
+      if (frame.kind === "data" && port === this.port && this.pending === undefined) this.warm(frame)
+    }
   }
 
-  private pushFrom(fiber: Fiber.Fiber<unknown, unknown>, port: Port, frame: Frame.Frame): Effect.Effect<any> {
+  private warm(frame: Frame.Frame): void {
+    const target = this === this.port.pusher ? this.port.target(frame) : undefined
+    if (target === undefined) return
+    this.hotTag = frame._tag
+    this.hotHandler = target.handler
+    this.hotPusher = target.pusher
+  }
+
+  /** A push by a handler of this port, on the stack of the lane that runs it. */
+  pushWithin(port: Port, frame: Frame.Frame): Work {
+    const { lane } = running
+    if (frame.kind !== "data") {
+      const special = port.node.special(port, frame, lane)
+      if (special !== false) return special
+    }
+    if (port.node.ended) {
+      port.node.kernel.dropped(port.node, frame, "ended")
+      return undefined
+    }
+    const work = port.emit(frame, lane, lane)
+    return work !== undefined && frame.uninterruptible && lane !== undefined ? lane.guard(work) : work
+  }
+
+  pushFrom(fiber: Fiber.Fiber<unknown, unknown>, port: Port, frame: Frame.Frame): Effect.Effect<any> {
     if (frame.kind !== "data") {
       const special = port.node.special(port, frame, laneOf(fiber))
       if (special !== false) return special ?? Effect.void
@@ -282,34 +408,33 @@ export class Pusher {
     return frame.uninterruptible && from !== undefined ? from.guard(work) : work
   }
 
-  /** What synchronous handlers get. */
-  get push(): Push {
-    return this.pushCache ??= this.makePush()
-  }
-
   /** What effectful handlers get. */
   get context(): ProcessorContext {
     return this.contextCache ??= this.makeContext()
   }
 
+  /** What synchronous handlers get. */
+  get push(): Push {
+    return this.pushCache ?? this.makePush()
+  }
+
   private makePush(): Push {
-    const { direction, node } = this.port
+    const { port } = this
+    const { node } = port
+    const push = hot(this)
     const downstream = (frame: Frame.Frame): void => this.pushSync(node.down, frame)
     const upstream = (frame: Frame.Frame): void => this.pushSync(node.up, frame)
-    const push = direction === "downstream"
-      ? (frame: Frame.Frame): void => this.pushSync(node.down, frame)
-      : (frame: Frame.Frame): void => this.pushSync(node.up, frame)
     const interrupt = (): void => pushInterruption(Frame.StartInterruptionFrame.make({}))
     const pushInterruption = (frame: Frame.Frame): void =>
-      this.wait(frame, node.kernel.interrupt(frame, node, running.lane))
+      this.wait(undefined, frame, node.kernel.interrupt(frame, node, running.lane))
     Object.defineProperty(push, "metrics", { get: () => node.metering.sync })
-    return Object.assign(push, { downstream, upstream, interrupt }) as Push
+    return this.pushCache = Object.assign(push, { downstream, upstream, interrupt }) as Push
   }
 
   private makeContext(): ProcessorContext {
     const { direction, node } = this.port
     const to = (port: Port) => (frame: Frame.Frame): Effect.Effect<void> =>
-      Effect.withFiber((fiber) => this.pushFrom(fiber, port, frame))
+      new PushEffect(this, port, frame) as unknown as Effect.Effect<void> // its prototype is an Effect's
     const pushDownstream = to(node.down)
     const pushUpstream = to(node.up)
     const { kernel } = node
@@ -331,6 +456,21 @@ export class Pusher {
       span: Effect.sync(() => kernel.tracing?.current)
     }
   }
+}
+
+/** `pushSync`, for the usual case: what `emit`, `receive` and `runSync` would come to. */
+const hot = (self: Pusher) => (frame: Frame.Frame): void => {
+  if (frame._tag !== self.hotTag || !self.handling || running.lane !== self.lane) return self.pushSync(self.port, frame)
+  const next = self.hotPusher!
+  next.handling = true
+  let result: unknown
+  try {
+    result = self.hotHandler!(frame, next.pushCache)
+  } catch (error) {
+    next.threw(error)
+  }
+  next.handling = false
+  if (result !== undefined || next.pending !== undefined) self.wait(self.port, frame, next.finish(result))
 }
 
 const laneOf = (fiber: Fiber.Fiber<unknown, unknown>): Lane<any> | undefined => fiber.getRef(CurrentLane)
