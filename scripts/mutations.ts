@@ -83,8 +83,8 @@ const mutations: ReadonlyArray<Mutation> = [
   {
     name: "hold a synchronous handler's pushes back for room on another edge",
     file: internal("port"),
-    find: "rest.port === undefined || rest.port === port",
-    replace: "true"
+    find: "} else if ((this.blocked & way) !== 0) {",
+    replace: "} else if (this.blocked !== 0) {"
   },
   {
     name: "call on past an edge that has become a queue",

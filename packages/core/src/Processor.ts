@@ -34,7 +34,7 @@ export interface Processor<out E = never, out R = never> extends Pipeable {
   readonly name: string
   readonly mode: "sync" | "effect"
   /** Handlers of one instance, made when a task starts. */
-  readonly behaviour: Effect.Effect<object, E, R | Scope.Scope>
+  readonly behaviour: Effect.Effect<object, E, R | Scope.Scope> | (() => object)
   readonly options: Options
   /** Services that its handlers were given, when it comes from a layer. */
   readonly services: Context.Context<never> | undefined
@@ -315,9 +315,7 @@ const make = (
   Object.assign(Object.create(Proto), {
     name,
     mode,
-    behaviour: Effect.isEffect(behaviour)
-      ? behaviour
-      : Effect.sync(() => typeof behaviour === "function" ? behaviour() : behaviour),
+    behaviour: Effect.isEffect(behaviour) ? behaviour : () => typeof behaviour === "function" ? behaviour() : behaviour,
     options: options ?? {},
     services: undefined
   })

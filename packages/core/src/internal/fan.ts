@@ -21,7 +21,7 @@ export type FanMode =
 /** Follows an input through a branch of a fan that is in step: all that it caused has then arrived. */
 export class Mark {
   readonly _tag = "~mark"
-  readonly kind = "mark"
+  readonly kind = "~mark"
   readonly uninterruptible: boolean
   readonly fan: Fan
   constructor(fan: Fan, uninterruptible: boolean) {

@@ -7,9 +7,9 @@ import * as Latch from "effect/Latch"
 import * as Scheduler from "effect/Scheduler"
 import * as Frame from "../Frame.ts"
 import { Arm, Fan, isMark } from "./fan.ts"
-import { type Host, Lane, type Mailbox, type Strategy } from "./lane.ts"
+import { type Host, Lane, type Mailbox, unbounded } from "./lane.ts"
 import { type Definition, Node, type SetUpFailure } from "./node.ts"
-import { type Entry, Port, PortLane, Pusher, type Work } from "./port.ts"
+import { type Entry, Port, PortLane, SystemLane, type Work } from "./port.ts"
 import { Switch } from "./switch.ts"
 import type { Plan } from "./topology.ts"
 import type { Tracing } from "./tracing.ts"
@@ -60,11 +60,32 @@ const maxInline = 200
 /** Turns of lanes before everybody else on the event loop gets one. */
 const maxTurns = 32
 
-const interruptible = (frame: Frame.Frame): boolean => frame.uninterruptible !== true
-const droppable = (frame: Frame.Frame): boolean => interruptible(frame) && (frame.kind ?? "data") === "data"
-
 /** Runs its tasks as a microtask: as soon as the code that pushed has returned. */
 const soon = new Scheduler.MixedScheduler("sync").makeDispatcher()
+
+/** Interruptions, one after the other. */
+class ControlLane extends Lane<Interruption> {
+  spread!: (interruption: Interruption) => Work
+
+  protected override process(interruption: Interruption): Work {
+    return this.spread(interruption)
+  }
+}
+
+/** A queue that nobody has pushed into yet. */
+class LazyEntry implements Entry {
+  private readonly port: Port
+  private readonly mailbox: Mailbox
+
+  constructor(port: Port, mailbox: Mailbox) {
+    this.port = port
+    this.mailbox = mailbox
+  }
+
+  offer(frame: Frame.Frame, force: boolean): Work {
+    return this.port.node.kernel.promote(this.port, this.mailbox).offer(frame, force)
+  }
+}
 
 /** A running pipeline: its processors, its lanes, and the frames that steer it. */
 export class Kernel {
@@ -87,7 +108,7 @@ export class Kernel {
   private readonly fans: Array<Fan> = []
   /** Where branches come together. */
   private readonly exits = new Set<Node>()
-  private readonly control: Lane<Interruption>
+  private readonly control: ControlLane
   private readonly interruptions = new Set<Interruption>()
   private interruptionCount = 0
   private readonly carried = new WeakSet<Frame.Frame>()
@@ -96,6 +117,8 @@ export class Kernel {
   /** System frames of before the start. */
   private heldBack: Array<readonly [from: Port, frame: Frame.Frame]> = []
   private closed = false
+  /** Ports have looked up where frames go. */
+  knows = false
   /** How many processors have been wired since the last that has a mailbox. */
   private inline = 0
   private ready: Array<Lane<any>> = []
@@ -117,8 +140,10 @@ export class Kernel {
       schedule: (lane) => this.schedule(lane),
       busy: (change) => this.busy(change),
       killed: (lane) => {
-        if (lane instanceof PortLane) {
-          for (const { down, up } of this.nodes) [down, up].forEach((port) => port.release(lane))
+        if (!(lane instanceof PortLane)) return
+        for (const { down, up } of this.nodes) {
+          down.release(lane)
+          up.release(lane)
         }
       },
       defect: (lane, exit: Exit.Failure<unknown, unknown>) => this.report(lane.name, exit.cause, true)
@@ -135,13 +160,8 @@ export class Kernel {
     this.top.last = (frame) => this.endWhenQuiet(frame)
     this.promote(this.top.down, { capacity: options.capacity, strategy: "suspend" }, { ...this.host, busy: () => {} })
     this.bottom.up.entry = this.lazyEntry(this.bottom.up, { capacity: options.capacity, strategy: "suspend" })
-    this.control = new Lane("interruption", this.host, {
-      capacity: Infinity,
-      strategy: "suspend",
-      interruptible: () => false,
-      droppable: () => false,
-      onDrop: () => {}
-    }, (interruption) => this.spread(interruption))
+    this.control = new ControlLane("interruption", this.host, unbounded)
+    this.control.spread = (interruption) => this.spread(interruption)
     this.control.pause()
   }
 
@@ -156,6 +176,8 @@ export class Kernel {
 
   /** The way of frames is about to change: what ports know of it is looked up again. */
   forget(): void {
+    if (!this.knows) return
+    this.knows = false
     for (const { down, up } of [this.top, ...this.nodes, this.bottom]) {
       down.forget()
       up.forget()
@@ -235,19 +257,8 @@ export class Kernel {
 
   // ---------------------------------------------------------------------------------------------- lanes
 
-  private mailbox(
-    node: Node,
-    options: { readonly capacity: number; readonly strategy: Strategy }
-  ): Mailbox<Frame.Frame> {
-    return { ...options, interruptible, droppable, onDrop: (frame, reason) => this.dropped(node, frame, reason) }
-  }
-
-  private addLane(
-    first: Port,
-    options: { readonly capacity: number; readonly strategy: Strategy },
-    host: Host
-  ): PortLane {
-    const lane = new PortLane(first.node.name, host, this.mailbox(first.node, options), (frame) => first.receive(frame))
+  private addLane(first: Port, mailbox: Mailbox, host: Host): PortLane {
+    const lane = new PortLane(first, host, mailbox)
     this.lanes.add(lane)
     if (this.closed) lane.close()
     if (this.held) lane.pause()
@@ -259,8 +270,8 @@ export class Kernel {
     return lane
   }
 
-  private lazyEntry(port: Port, options = promoted(port)): Entry {
-    return { offer: (frame, force) => this.promote(port, options).offer(frame, force) }
+  private lazyEntry(port: Port, mailbox = promoted(port)): Entry {
+    return new LazyEntry(port, mailbox)
   }
 
   /**
@@ -269,8 +280,8 @@ export class Kernel {
    * (a stream's fiber, a push in the opposite direction), so that one processor's handlers of one direction are
    * always run by one lane, and a lane never waits for one that may be waiting for it.
    */
-  promote(first: Port, options = promoted(first), host = this.host): PortLane {
-    const lane = this.addLane(first, options, host)
+  promote(first: Port, mailbox = promoted(first), host = this.host): PortLane {
+    const lane = this.addLane(first, mailbox, host)
     first.entry = lane
     this.forget()
     let waits = false
@@ -287,15 +298,8 @@ export class Kernel {
     return lane
   }
 
-  systemLane(port: Port): Lane<Frame.Frame> {
-    const pusher = new Pusher(port)
-    const mailbox = this.mailbox(port.node, { capacity: Infinity, strategy: "suspend" })
-    const lane = new Lane(port.node.name, this.host, mailbox, (frame: Frame.Frame) => {
-      const handler = port.handlerOf(frame)
-      if (handler !== undefined) return port.node.handle(handler, frame, pusher)
-      this.sendSystem(port, frame)
-      return undefined
-    })
+  systemLane(port: Port): SystemLane {
+    const lane = new SystemLane(port, this.host)
     this.systemLanes.push(lane)
     if (this.closed) lane.close()
     return lane
@@ -461,11 +465,18 @@ export class Kernel {
   /** Tells every processor, one after the other, in the pipeline's order. */
   notifyAll(frame: Frame.Frame, told: (node: Node) => void = () => {}): Effect.Effect<void> {
     this.carried.add(frame)
-    return Effect.forEach(
-      this.nodes,
-      (node) => Effect.map(Effect.suspend(() => node.notify(frame) ?? Effect.void), () => told(node)),
-      { discard: true }
-    )
+    let i = 0
+    /** What the next processor that takes time has to do. */
+    const next = (): Effect.Effect<unknown> | undefined => {
+      while (i < this.nodes.length) {
+        const node = this.nodes[i++]!
+        const work = node.notify(frame)
+        if (work !== undefined) return Effect.map(work, () => told(node))
+        told(node)
+      }
+      return undefined
+    }
+    return Effect.suspend(() => inSequence(next))
   }
 
   /** `StartFrame` is through: `first`, then what was pushed and queued meanwhile flows. */
@@ -505,9 +516,7 @@ export class Kernel {
     if (origin !== undefined) origin.seen = id
     const letGo: Array<() => void> = []
     if (cut) {
-      const unfinished = this.nodes.flatMap(({ down, up }) => [down, up]).filter((port) =>
-        port.pusher.pending !== undefined
-      )
+      const unfinished = this.nodes.flatMap(({ down, up }) => [down, up]).filter((port) => port.isUnfinished)
       for (const lane of this.lanes) {
         lanes.add(lane)
         const ports = unfinished.filter((port) => port.worker === lane)
@@ -564,15 +573,7 @@ export class Kernel {
       return undefined
     }
     const first = walk()
-    if (first === undefined) return undefined
-    let work: Work = first
-    return Effect.whileLoop({
-      while: () => work !== undefined,
-      body: () => work!,
-      step: () => {
-        work = walk()
-      }
-    })
+    return first === undefined ? undefined : Effect.flatMap(first, () => inSequence(walk))
   }
 
   /** Nothing runs and nothing is taken any more, for ever; completes when the last handler has unwound. */
@@ -582,6 +583,19 @@ export class Kernel {
     for (const lane of lanes) lane.close()
     for (const [from, frame] of this.heldBack.splice(0)) this.dropped(from.node, frame, "cancelled")
     return Effect.forEach(lanes, (lane) => lane.stillness, { discard: true })
+  })
+}
+
+/** Runs what `next` gives until that is nothing. */
+export const inSequence = (next: () => Work): Effect.Effect<void> => {
+  let work: Work = next()
+  if (work === undefined) return Effect.void
+  return Effect.whileLoop({
+    while: () => work !== undefined,
+    body: () => work!,
+    step: () => {
+      work = next()
+    }
   })
 }
 
@@ -622,7 +636,6 @@ const reach = (first: Port): Array<Port> => {
 }
 
 /** Promoted downstream edges push back; upstream ones do not wait, else two directions could wait for each other. */
-const promoted = (port: Port): { readonly capacity: number; readonly strategy: Strategy } => ({
-  capacity: port.direction === "downstream" ? 1024 : Infinity,
-  strategy: "suspend"
-})
+const promoted = (port: Port): Mailbox => port.direction === "downstream" ? bounded : unbounded
+
+const bounded: Mailbox = { capacity: 1024, strategy: "suspend" }

@@ -24,15 +24,12 @@ export interface Rest<A> {
   readonly enter: () => Effect.Effect<unknown> | undefined
 }
 
-export interface Mailbox<A> {
+export interface Mailbox {
   readonly capacity: number
   readonly strategy: Strategy
-  /** May an interruption take it out? */
-  readonly interruptible: (item: A) => boolean
-  /** May a full `dropping` or `sliding` mailbox throw it away? */
-  readonly droppable: (item: A) => boolean
-  readonly onDrop: (item: A, reason: "full" | "interrupted" | "cancelled") => void
 }
+
+export const unbounded: Mailbox = { capacity: Infinity, strategy: "suspend" }
 
 interface Waiter<A> {
   readonly item: A
@@ -51,6 +48,9 @@ export const CurrentLane = Context.Reference<Lane<any> | undefined>("~apipeline/
   defaultValue: () => undefined
 })
 
+/** Nothing waits, in any lane: never pushed to. */
+const none: Array<never> = []
+
 /** Frames walked before a lane lets others have their turn. */
 const turn = 1024
 
@@ -59,13 +59,13 @@ const turn = 1024
  * handler that returns an `Effect` gets it a fiber, which lives until the mailbox is empty. An idle lane costs
  * neither fiber nor timer.
  */
-export class Lane<A> {
+export abstract class Lane<A> {
   /** The mailbox: `items[head..]` are waiting, in order. */
   private items: Array<A | undefined> = []
   private head = 0
-  private waiters: Array<Waiter<A>> = []
+  private waiters: Array<Waiter<A>> = none
   /** Kept by an interruption; goes before `items`, each entering where it was. */
-  private salvaged: Array<Rest<A>> = []
+  private salvaged: Array<Rest<A>> = none
   /** > 0 while an interruption or the start holds the lane: nothing new is taken. */
   private pauses = 0
   /** From the first item until there is nothing left to do. */
@@ -79,7 +79,7 @@ export class Lane<A> {
   private current: A | undefined = undefined
   /** Uninterruptible frames being pushed further inside the current handler. */
   private guards = 0
-  private onStill: Array<() => void> = []
+  private onStill: Array<() => void> = none
   private context: Context.Context<never> | undefined = undefined
   /** The fiber that runs this lane's handlers, when one is needed. */
   fiber: Fiber.Fiber<unknown, unknown> | undefined = undefined
@@ -90,19 +90,26 @@ export class Lane<A> {
 
   readonly name: string
   private readonly host: Host
-  private readonly mailbox: Mailbox<A>
-  private readonly process: (item: A) => Effect.Effect<unknown> | undefined
+  private readonly mailbox: Mailbox
 
-  constructor(
-    name: string,
-    host: Host,
-    mailbox: Mailbox<A>,
-    process: (item: A) => Effect.Effect<unknown> | undefined
-  ) {
+  constructor(name: string, host: Host, mailbox: Mailbox) {
     this.name = name
     this.host = host
     this.mailbox = mailbox
-    this.process = process
+  }
+
+  protected abstract process(item: A): Effect.Effect<unknown> | undefined
+
+  protected drop(_item: A, _reason: "full" | "interrupted" | "cancelled"): void {}
+
+  /** May an interruption take it out? */
+  isInterruptible(_item: A): boolean {
+    return false
+  }
+
+  /** May a full `dropping` or `sliding` mailbox throw it away? */
+  protected isDroppable(_item: A): boolean {
+    return false
   }
 
   get size(): number {
@@ -128,14 +135,14 @@ export class Lane<A> {
    */
   offer(item: A, force = false): Effect.Effect<void> | undefined {
     if (this.closed) {
-      this.mailbox.onDrop(item, "cancelled")
+      this.drop(item, "cancelled")
       return undefined
     }
     const size = this.items.length - this.head
     if ((size >= this.mailbox.capacity || this.waiters.length > 0) && !force) return this.offerFull(item)
     if (this.waiters.length > 0) {
       // Who does not wait for room overtakes nobody who does.
-      this.waiters.push({ item, settled: false, resume: undefined })
+      this.wait({ item, settled: false, resume: undefined })
       return undefined
     }
     this.items.push(item)
@@ -156,24 +163,24 @@ export class Lane<A> {
   }
 
   private offerFull(item: A): Effect.Effect<void> | undefined {
-    const { droppable, onDrop, strategy } = this.mailbox
+    const { strategy } = this.mailbox
     if (strategy === "suspend") {
       const waiter: Waiter<A> = { item, settled: false, resume: undefined }
-      this.waiters.push(waiter)
+      this.wait(waiter)
       return Effect.callback<void>((resume) => {
         if (waiter.settled) return resume(Effect.void)
         waiter.resume = () => resume(Effect.void)
         return Effect.sync(() => this.withdraw(waiter))
       })
     }
-    if (!droppable(item)) this.items.push(item)
+    if (!this.isDroppable(item)) this.items.push(item)
     else {
       let oldest = strategy === "sliding" ? this.head : this.items.length
-      while (oldest < this.items.length && !droppable(this.items[oldest]!)) oldest++
+      while (oldest < this.items.length && !this.isDroppable(this.items[oldest]!)) oldest++
       this.dropped++
-      if (oldest === this.items.length) onDrop(item, "full")
+      if (oldest === this.items.length) this.drop(item, "full")
       else {
-        onDrop(this.items.splice(oldest, 1)[0]!, "full")
+        this.drop(this.items.splice(oldest, 1)[0]!, "full")
         this.items.push(item)
       }
     }
@@ -181,12 +188,17 @@ export class Lane<A> {
     return undefined
   }
 
+  private wait(waiter: Waiter<A>): void {
+    if (this.waiters.length === 0) this.waiters = []
+    this.waiters.push(waiter)
+  }
+
   /** The pusher gave up waiting; what is uninterruptible stays in line without it. */
   private withdraw(waiter: Waiter<A>): void {
     waiter.resume = undefined
-    if (waiter.settled || !this.mailbox.interruptible(waiter.item)) return
+    if (waiter.settled || !this.isInterruptible(waiter.item)) return
     waiter.settled = true
-    this.mailbox.onDrop(waiter.item, "interrupted")
+    this.drop(waiter.item, "interrupted")
     const index = this.waiters.indexOf(waiter)
     if (index >= 0) this.waiters.splice(index, 1)
   }
@@ -219,7 +231,7 @@ export class Lane<A> {
     const effect = this.step()
     if (this.doomed) {
       // What was begun on the stack of whoever interrupts has not run: its frame counts as one that waited.
-      if (effect !== undefined && this.current !== undefined) this.mailbox.onDrop(this.current, "interrupted")
+      if (effect !== undefined && this.current !== undefined) this.drop(this.current, "interrupted")
       this.kill()
     }
     return this.doomed || this.closed ? undefined : effect
@@ -323,7 +335,7 @@ export class Lane<A> {
     else this.host.schedule(this)
     if (!this.moving && this.onStill.length > 0) {
       const listeners = this.onStill
-      this.onStill = []
+      this.onStill = none
       for (const listener of listeners) listener()
     }
   }
@@ -338,7 +350,7 @@ export class Lane<A> {
     return Effect.suspend(() =>
       this.still ? Effect.void : Effect.callback<void>((resume) => {
         const listener = () => resume(this.stillness)
-        this.onStill.push(listener)
+        this.onStill = [...this.onStill, listener]
         return Effect.sync(() => {
           this.onStill = this.onStill.filter((other) => other !== listener)
         })
@@ -348,7 +360,7 @@ export class Lane<A> {
 
   /** Is the handler that runs now one that an interruption must let finish? */
   private get guarded(): boolean {
-    return this.guards > 0 || (this.current !== undefined && !this.mailbox.interruptible(this.current))
+    return this.guards > 0 || (this.current !== undefined && !this.isInterruptible(this.current))
   }
 
   /** Runs `effect` so that an interruption waits for it instead of cutting it. */
@@ -369,18 +381,17 @@ export class Lane<A> {
    * back lets others run, so it is for when all lanes have been cut.
    */
   cut(asks: boolean, rest: (killed: boolean) => ReadonlyArray<Rest<A>>): () => void {
-    const { interruptible, onDrop } = this.mailbox
     const kept: Array<A | undefined> = []
     for (let i = this.head; i < this.items.length; i++) {
       const item = this.items[i]!
-      if (interruptible(item)) onDrop(item, "interrupted")
+      if (this.isInterruptible(item)) this.drop(item, "interrupted")
       else kept.push(item)
     }
     const waiters = this.waiters
-    this.waiters = []
+    this.waiters = none
     for (const waiter of waiters) {
       waiter.settled = true
-      if (interruptible(waiter.item)) onDrop(waiter.item, "interrupted")
+      if (this.isInterruptible(waiter.item)) this.drop(waiter.item, "interrupted")
       else kept.push(waiter.item)
     }
     this.items = kept
@@ -388,7 +399,7 @@ export class Lane<A> {
     this.pause()
     const killed = !asks && !this.guarded
     const left = rest(killed)
-    if (killed) this.salvaged.push(...left)
+    if (killed && left.length > 0) this.salvaged = [...this.salvaged, ...left]
     const cut = killed && !this.stepping ? this.fiber : undefined
     if (killed && this.stepping) this.doomed = true
     else if (cut !== undefined) {
@@ -414,7 +425,7 @@ export class Lane<A> {
   /** Gives all that waits, in order. `release`: whoever waited for room goes on, at once. */
   takeBack(): { readonly waiting: Array<A>; readonly release: () => void } {
     const waiters = this.waiters
-    this.waiters = []
+    this.waiters = none
     for (const waiter of waiters) waiter.settled = true
     const waiting = [...this.items.slice(this.head) as Array<A>, ...waiters.map((waiter) => waiter.item)]
     this.items = []
@@ -432,14 +443,14 @@ export class Lane<A> {
   close(): void {
     if (this.closed) return
     this.closed = true
-    for (let i = this.head; i < this.items.length; i++) this.mailbox.onDrop(this.items[i]!, "cancelled")
+    for (let i = this.head; i < this.items.length; i++) this.drop(this.items[i]!, "cancelled")
     this.items = []
     this.head = 0
-    this.salvaged = []
+    this.salvaged = none
     const waiters = this.waiters
-    this.waiters = []
+    this.waiters = none
     for (const waiter of waiters) {
-      this.mailbox.onDrop(waiter.item, "cancelled")
+      this.drop(waiter.item, "cancelled")
       settle(waiter)
     }
     if (this.fiber !== undefined) {

@@ -7,7 +7,7 @@ import type { ErrorPolicy } from "../Processor.ts"
 import type { Kernel } from "./kernel.ts"
 import type { Lane, Strategy } from "./lane.ts"
 import { Metering } from "./metering.ts"
-import { asEffect, endMark, inLane, Port, Pusher, type UserHandler, type Work } from "./port.ts"
+import { asEffect, handlerIn, type Handlers, inLane, Port, Pusher, type UserHandler, type Work } from "./port.ts"
 
 /** What a processor's description comes down to. */
 export interface Definition {
@@ -15,13 +15,13 @@ export interface Definition {
   /** Handlers are plain functions, or return Effects. */
   readonly kind: "sync" | "effect"
   /** Builds the handlers of one instance, in the scope of that instance. */
-  readonly behaviour: Effect.Effect<object, unknown, Scope.Scope>
+  readonly behaviour: Effect.Effect<object, unknown, Scope.Scope> | (() => object)
   readonly queued: { readonly capacity: number; readonly strategy: Strategy } | undefined
   readonly upstream: { readonly capacity: number; readonly strategy: Strategy }
   readonly onError: (cause: Cause.Cause<unknown>) => ErrorPolicy
 }
 
-const hooks: Readonly<Record<string, string>> = {
+const hooks: Readonly<Record<string, string | undefined>> = {
   StartFrame: "onStart",
   StartInterruptionFrame: "onInterruption",
   CancelFrame: "onCancel",
@@ -59,13 +59,8 @@ export class Node {
   measures = false
   /** The last interruption that this processor was told of. */
   seen = 0
-  /** Hooks, and handlers of lifecycle frames by the direction in which they are told. */
-  private hooks: Record<string, UserHandler> = Object.create(null)
-  private observers: Record<Frame.Direction, Record<string, UserHandler>> = nothing
-  private run: UserHandler | undefined = undefined
-  private isSource = false
   private background: Fiber.Fiber<unknown, unknown> | undefined = undefined
-  private readonly hookPusher: Pusher = new Pusher(this.down)
+  private hookPusherCache: Pusher | undefined = undefined
   private meteringCache: Metering | undefined = undefined
   readonly kernel: Kernel
   readonly name: string
@@ -75,7 +70,6 @@ export class Node {
     this.kernel = kernel
     this.name = name
     this.definition = definition
-    this.down.handlers["EndFrame"] = this.down.handlers["StopTaskFrame"] = endMark
   }
 
   get usable(): boolean {
@@ -84,28 +78,14 @@ export class Node {
 
   /** Takes in the handlers that the set-up of the processor gave. */
   equip(behaviour: object): void {
-    const all = behaviour as Record<string, unknown>
-    for (const [tag, hook] of Object.entries(hooks)) {
-      if (typeof all[hook] === "function") this.hooks[tag] = all[hook] as UserHandler
-    }
-    this.observers = { downstream: Object.create(null), upstream: Object.create(null) }
-    const run = all["source"] ?? all["run"]
-    if (typeof run === "function") this.run = run as UserHandler
-    this.isSource = all["source"] !== undefined
+    const all = behaviour as Handlers
+    this.down.handlers = all
+    this.up.handlers = all["upstream"] as Handlers | undefined
     this.measures = all["metrics"] === true
-    this.equipPort(this.down, all)
-    this.equipPort(this.up, (all["upstream"] ?? {}) as Record<string, unknown>)
   }
 
-  private equipPort(port: Port, handlers: Record<string, unknown>): void {
-    for (const [key, value] of Object.entries(handlers)) {
-      if (typeof value !== "function" || key === "run" || key === "source" || Object.values(hooks).includes(key)) {
-        continue
-      }
-      if (lifecycle.has(key)) this.observers[port.direction][key] = value as UserHandler
-      else if (key === "data" || key === "control" || key === "system") (port.byKind ??= {})[key] = value as UserHandler
-      else port.handlers[key] = value as UserHandler
-    }
+  private get hookPusher(): Pusher {
+    return this.hookPusherCache ??= new Pusher(this.down)
   }
 
   /** What it measures in band. */
@@ -124,16 +104,18 @@ export class Node {
   }
 
   /** Tells hooks and handlers of a lifecycle frame, which the kernel carries on. */
-  notify(frame: Frame.Frame, direction: Frame.Direction = "downstream", pusher: Pusher = this.hookPusher): Work {
+  notify(frame: Frame.Frame, direction: Frame.Direction = "downstream", pusher?: Pusher): Work {
     // An interruption that cuts nothing is only told: hooks that clear what they hold do not apply.
     const cuts = frame._tag !== "StartInterruptionFrame" || this.kernel.allowInterruptions
     if (cuts && (frame._tag === "StartInterruptionFrame" || frame._tag === "StartFrame")) this.meteringCache?.reset()
-    const hook = cuts ? this.hooks[frame._tag] : undefined
-    const handler = this.observers[direction][frame._tag]
-    const work = hook === undefined ? undefined : this.handle(hook, frame, pusher)
+    const hook = cuts ? handlerIn(this.down.handlers, hooks[frame._tag] ?? "") : undefined
+    const handler = handlerIn(direction === "downstream" ? this.down.handlers : this.up.handlers, frame._tag)
+    if (hook === undefined && handler === undefined) return undefined
+    const by = pusher ?? this.hookPusher
+    const work = hook === undefined ? undefined : this.handle(hook, frame, by)
     if (handler === undefined) return work
-    if (work === undefined) return this.handle(handler, frame, pusher)
-    return Effect.flatMap(work, () => this.handle(handler, frame, pusher) ?? Effect.void)
+    if (work === undefined) return this.handle(handler, frame, by)
+    return Effect.flatMap(work, () => this.handle(handler, frame, by) ?? Effect.void)
   }
 
   /** The end arrives in order: hooks, then silence, then the next processor's turn. */
@@ -153,19 +135,15 @@ export class Node {
 
   private end(): void {
     this.ended = true
-    this.hooks = Object.create(null)
-    this.observers = nothing
-    for (const port of [this.down, this.up]) {
-      port.handlers = Object.create(null)
-      port.byKind = undefined
-    }
+    this.down.handlers = this.up.handlers = undefined
     this.kernel.forget()
   }
 
   /** Starts what the processor does of its own accord, until the end or the scope's close. */
-  startBackground(scope: Scope.Scope): Effect.Effect<void> {
-    const { run } = this
-    if (run === undefined || this.background !== undefined) return Effect.void
+  startBackground(scope: Scope.Scope): Effect.Effect<void> | undefined {
+    const { handlers } = this.down
+    const run = handlerIn(handlers, "source") ?? handlerIn(handlers, "run")
+    if (run === undefined || this.background !== undefined) return undefined
     return this.watched(this.kernel.traced(Effect.suspend(() => asEffect(run(undefined, this.hookPusher.context)))))
       .pipe(
         Effect.forkIn(scope),
@@ -177,7 +155,7 @@ export class Node {
 
   /** The task is about to end: what makes frames of its own accord stops first. */
   stopSource(): void {
-    if (this.isSource) this.background?.interruptUnsafe()
+    if (this.down.handlers?.["source"] !== undefined) this.background?.interruptUnsafe()
   }
 
   /** A handler has failed: the processor's policy says what that means. Interruption is no failure. */
@@ -215,5 +193,3 @@ export class Node {
     return undefined
   }
 }
-
-const nothing = { downstream: {}, upstream: {} }

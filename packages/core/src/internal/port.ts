@@ -5,7 +5,7 @@ import type * as Fiber from "effect/Fiber"
 import * as Frame from "../Frame.ts"
 import type { ProcessorContext, Push } from "../Processor.ts"
 import type { Tap } from "./kernel.ts"
-import { CurrentLane, Lane, type Rest, running } from "./lane.ts"
+import { CurrentLane, type Host, Lane, type Mailbox, type Rest, running, unbounded } from "./lane.ts"
 import type { Node } from "./node.ts"
 
 /** What is left to do when it could not be done at once. */
@@ -14,8 +14,18 @@ export type Work = Effect.Effect<unknown> | undefined
 /** What a user wrote: `(frame, push) => void` in synchronous processors, `(frame, context) => Effect` in others. */
 export type UserHandler = (frame: any, context: any) => unknown
 
-/** Stands in every table for the handler of the frames that end the task. */
-export const endMark: UserHandler = () => {}
+/** What a user gave as handlers, among other things: by tag, or by kind. */
+export type Handlers = Readonly<Record<string, unknown>>
+
+/** Stands for the handler of the frames that end the task. */
+const endMark: UserHandler = () => {}
+
+/** What somebody gave under this name, if it is a function. */
+export const handlerIn = (handlers: Handlers | undefined, name: string): UserHandler | undefined => {
+  if (handlers === undefined || !Object.hasOwn(handlers, name)) return undefined
+  const handler = handlers[name]
+  return typeof handler === "function" ? handler as UserHandler : undefined
+}
 
 /** Where a push goes when it does not simply run the next port: a mailbox, or the pipeline's end. */
 export interface Entry {
@@ -25,6 +35,52 @@ export interface Entry {
 /** The lane behind an edge that is a queue, with the ports that it drives. */
 export class PortLane extends Lane<Frame.Frame> {
   ports: Array<Port> = []
+  private readonly first: Port
+
+  constructor(first: Port, host: Host, mailbox: Mailbox) {
+    super(first.node.name, host, mailbox)
+    this.first = first
+  }
+
+  protected override process(frame: Frame.Frame): Work {
+    return this.first.receive(frame)
+  }
+
+  override isInterruptible(frame: Frame.Frame): boolean {
+    return frame.uninterruptible !== true
+  }
+
+  protected override isDroppable(frame: Frame.Frame): boolean {
+    return frame.uninterruptible !== true && (frame.kind ?? "data") === "data"
+  }
+
+  protected override drop(frame: Frame.Frame, reason: "full" | "interrupted" | "cancelled"): void {
+    this.first.node.kernel.dropped(this.first.node, frame, reason)
+  }
+}
+
+/** Runs the handlers of one port's system frames that take time. */
+export class SystemLane extends Lane<Frame.Frame> {
+  private readonly port: Port
+  private readonly pusher: Pusher
+
+  constructor(port: Port, host: Host) {
+    super(port.node.name, host, unbounded)
+    this.port = port
+    this.pusher = new Pusher(port)
+  }
+
+  protected override process(frame: Frame.Frame): Work {
+    const { node } = this.port
+    const handler = this.port.handlerOf(frame)
+    if (handler !== undefined) return node.handle(handler, frame, this.pusher)
+    node.kernel.sendSystem(this.port, frame)
+    return undefined
+  }
+
+  protected override drop(frame: Frame.Frame, reason: "full" | "interrupted" | "cancelled"): void {
+    this.port.node.kernel.dropped(this.port.node, frame, reason)
+  }
 }
 
 /** What becomes of a frame that arrives at a port. */
@@ -32,9 +88,8 @@ type Way = "sync" | "effect" | "pass" | "look"
 
 /** One processor instance, seen in one direction. */
 export class Port {
-  /** Handlers by tag, then by kind; a frame that has none is forwarded. */
-  handlers: Record<string, UserHandler> = Object.create(null)
-  byKind: Record<string, UserHandler> | undefined = undefined
+  /** A frame that has no handler is forwarded. */
+  handlers: Handlers | undefined = undefined
   /** The last tag looked up, what handles it and how: runs of one tag are the rule. */
   private tag: string | undefined = undefined
   private handler: UserHandler | undefined = undefined
@@ -51,7 +106,9 @@ export class Port {
 
   readonly node: Node
   readonly direction: Frame.Direction
-  readonly pusher: Pusher = new Pusher(this)
+  private pusherCache: Pusher | undefined = undefined
+  private laneCache: PortLane | undefined = undefined
+  private doneCache: ReturnType<Port["makeDone"]> | undefined = undefined
 
   constructor(node: Node, direction: Frame.Direction) {
     this.node = node
@@ -61,7 +118,7 @@ export class Port {
   /** Forgets what it has looked up: handlers, a mailbox or a tap are about to change. */
   forget(): void {
     this.tag = undefined
-    this.pusher.forget()
+    this.pusherCache?.forget()
   }
 
   /** The port whose plain function is all that a push of this frame would come to, and that function. */
@@ -78,20 +135,37 @@ export class Port {
 
   /** The lane that runs this port's data handlers. */
   get lane(): PortLane | undefined {
-    return this.pusher.lane
+    return this.laneCache
   }
 
   set lane(lane: PortLane | undefined) {
-    this.pusher.lane = lane
+    this.laneCache = lane
+    if (this.pusherCache !== undefined) this.pusherCache.lane = lane
+  }
+
+  /** What its handlers push with. */
+  get pusher(): Pusher {
+    if (this.pusherCache === undefined) {
+      this.pusherCache = new Pusher(this)
+      this.pusherCache.lane = this.laneCache
+    }
+    return this.pusherCache
+  }
+
+  /** A synchronous handler's pushes have still to be completed. */
+  get isUnfinished(): boolean {
+    return this.pusherCache?.pending !== undefined
   }
 
   handlerOf(frame: Frame.Frame): UserHandler | undefined {
-    const handler = this.handlers[frame._tag]
-    return handler !== undefined || this.byKind === undefined ? handler : this.byKind[frame.kind ?? "data"]
+    const isEnd = frame._tag === "EndFrame" || frame._tag === "StopTaskFrame"
+    if (isEnd && this.direction === "downstream" && !this.node.ended) return endMark
+    return handlerIn(this.handlers, frame._tag) ?? handlerIn(this.handlers, frame.kind ?? "data")
   }
 
   private look(frame: Frame.Frame): void {
     const handler = this.handlerOf(frame)
+    this.node.kernel.knows = true
     this.tag = frame._tag
     this.handler = handler
     if (this.node.kernel.tap !== undefined || handler === endMark) this.way = "look"
@@ -168,18 +242,20 @@ export class Port {
       work = Effect.die(error)
     }
     this.busy = this.lane
-    return Effect.matchCauseEffect(work, this.done)
+    return Effect.matchCauseEffect(work, this.doneCache ??= this.makeDone())
   }
 
-  private readonly done = {
-    onSuccess: () => {
-      this.release()
-      return Effect.void
-    },
-    onFailure: (cause: Cause.Cause<unknown>) => {
-      this.release()
-      this.node.failed(cause)
-      return Effect.void
+  private makeDone() {
+    return {
+      onSuccess: () => {
+        this.release()
+        return Effect.void
+      },
+      onFailure: (cause: Cause.Cause<unknown>) => {
+        this.release()
+        this.node.failed(cause)
+        return Effect.void
+      }
     }
   }
 
@@ -252,17 +328,18 @@ Object.setPrototypeOf(
   })
 )
 
-interface Pending extends Rest<Frame.Frame> {
-  /** Where it is pushed out of; an interruption holds every push back. */
-  readonly port: Port | undefined
-}
+/** Which further pushes of a handler wait for those before. */
+const blocks = { none: 0, own: 1, other: 2, all: 3 } as const
 
 /** How the handlers of a port (or the hooks of a processor) push. */
 export class Pusher {
   /** A synchronous handler is on the stack. */
   handling = false
   /** What a synchronous handler pushed that could not be completed at once, in order. */
-  pending: Array<Pending> | undefined = undefined
+  pending: Array<Rest<Frame.Frame>> | undefined = undefined
+  /** How many of those have been begun. */
+  private begun = 0
+  private blocked: number = blocks.none
   lane: PortLane | undefined = undefined
   /** Pushes of this tag are plain calls of `hotHandler`, whose pushes `hotPusher` makes. */
   hotTag: string | undefined = undefined
@@ -306,57 +383,79 @@ export class Pusher {
   }
 
   private flush(lane: Lane<any> | undefined): Effect.Effect<unknown> {
-    return Effect.whileLoop({
-      while: () => this.pending !== undefined,
-      body: () => {
-        const rest = this.pending!.shift()
-        const isData = this === this.port.pusher
-        if (isData) this.port.occupy()
-        if (rest === undefined) {
-          this.pending = undefined
-          if (isData) this.port.release()
-          return Effect.void
-        }
-        const effect = inLane(lane, rest.enter)
-        return rest.item.uninterruptible && lane !== undefined ? lane.guard(effect) : effect
-      },
-      step: () => {}
-    })
+    const isData = this === this.port.pusher
+    const enter = (rest: Rest<Frame.Frame>): Effect.Effect<unknown> => {
+      const effect = inLane(lane, rest.enter)
+      return rest.item.uninterruptible && lane !== undefined ? lane.guard(effect) : effect
+    }
+    const done = () => {
+      this.pending = undefined
+      if (isData) this.port.release()
+      return Effect.void
+    }
+    const first = this.pending![0]!
+    this.blocked = blocks.none
+    this.begun = 1
+    if (isData) this.port.occupy()
+    if (this.pending!.length === 1) return Effect.flatMap(enter(first), done)
+    return Effect.flatMap(
+      Effect.andThen(
+        enter(first),
+        Effect.whileLoop({
+          while: () => this.pending !== undefined && this.begun < this.pending.length,
+          body: () => enter(this.pending![this.begun++]!),
+          step: () => {}
+        })
+      ),
+      done
+    )
   }
 
   /** The interruption's part of `pending`; what is kept goes to the lane's next fiber if this one is killed. */
   cut(killed: boolean): Array<Rest<Frame.Frame>> {
     if (this.pending === undefined) return []
-    const kept: Array<Pending> = []
-    for (const rest of this.pending) {
+    const kept: Array<Rest<Frame.Frame>> = []
+    for (const rest of this.pending.slice(this.begun)) {
       if (rest.item.uninterruptible) kept.push(rest)
       else this.port.node.kernel.dropped(this.port.node, rest.item, "interrupted")
     }
-    this.pending = killed ? undefined : kept
+    this.pending = killed || kept.length === 0 ? undefined : kept
+    this.begun = 0
+    if (this.pending === undefined) this.blocked = blocks.none
     return killed ? kept : []
   }
 
-  /** Makes what the synchronous handler pushes out of `port` from now on wait for `work`. */
-  wait(port: Port | undefined, item: Frame.Frame, work: Work): void {
+  /** Makes what the synchronous handler pushes from now on and is not to overtake `work` wait for it. */
+  wait(blocks: number, item: Frame.Frame, work: Work): void {
     if (work === undefined || !this.handling) return
-    ;(this.pending ??= []).push({ port, item, enter: () => work })
+    this.defer(item, () => work)
+    this.blocked |= blocks
     this.forget()
+  }
+
+  private defer(item: Frame.Frame, enter: () => Work): void {
+    if (this.pending === undefined) {
+      this.pending = []
+      this.begun = 0
+    }
+    this.pending.push({ item, enter })
   }
 
   pushSync(port: Port, frame: Frame.Frame): void {
     if (frame.kind !== "data") {
       const special = port.node.special(port, frame, running.lane)
-      if (special !== false) return this.wait(undefined, frame, special)
+      if (special !== false) return this.wait(blocks.all, frame, special)
     }
     if (port.node.ended) return port.node.kernel.dropped(port.node, frame, "ended")
+    const way = port === this.port ? blocks.own : blocks.other
     if (!this.handling) {
       // Somebody kept `push`: nobody would run what is left of a plain call, so it goes through a mailbox.
       port.emit(frame, undefined, running.lane)
-    } else if (this.pending?.some((rest) => rest.port === undefined || rest.port === port) === true) {
-      this.pending.push({ port, item: frame, enter: () => port.emit(frame, running.lane, running.lane) })
+    } else if ((this.blocked & way) !== 0) {
+      this.defer(frame, () => port.emit(frame, running.lane, running.lane))
     } else {
-      this.wait(port, frame, port.emit(frame, running.lane, running.lane))
-      if (frame.kind === "data" && port === this.port && this.pending === undefined) this.warm(frame)
+      this.wait(way, frame, port.emit(frame, running.lane, running.lane))
+      if (frame.kind === "data" && way === blocks.own && this.blocked === blocks.none) this.warm(frame)
     }
   }
 
@@ -413,22 +512,19 @@ export class Pusher {
     return this.contextCache ??= this.makeContext()
   }
 
+  interrupt(frame: Frame.Frame): void {
+    this.wait(blocks.all, frame, this.port.node.kernel.interrupt(frame, this.port.node, running.lane))
+  }
+
   /** What synchronous handlers get. */
   get push(): Push {
     return this.pushCache ?? this.makePush()
   }
 
   private makePush(): Push {
-    const { port } = this
-    const { node } = port
     const push = hot(this)
-    const downstream = (frame: Frame.Frame): void => this.pushSync(node.down, frame)
-    const upstream = (frame: Frame.Frame): void => this.pushSync(node.up, frame)
-    const interrupt = (): void => pushInterruption(Frame.StartInterruptionFrame.make({}))
-    const pushInterruption = (frame: Frame.Frame): void =>
-      this.wait(undefined, frame, node.kernel.interrupt(frame, node, running.lane))
-    Object.defineProperty(push, "metrics", { get: () => node.metering.sync })
-    return this.pushCache = Object.assign(push, { downstream, upstream, interrupt }) as Push
+    Object.setPrototypeOf(push, pushProto)
+    return this.pushCache = Object.assign(push, { [pusherOf]: this }) as unknown as Push // it gets the rest from its prototype
   }
 
   private makeContext(): ProcessorContext {
@@ -458,6 +554,35 @@ export class Pusher {
   }
 }
 
+const pusherOf = Symbol("pusher")
+
+/** What a synchronous handler's `push` has besides. */
+const pushProto = Object.create(Function.prototype, {
+  downstream: {
+    get(this: { readonly [pusherOf]: Pusher }) {
+      const self = this[pusherOf]
+      return (frame: Frame.Frame): void => self.pushSync(self.port.node.down, frame)
+    }
+  },
+  upstream: {
+    get(this: { readonly [pusherOf]: Pusher }) {
+      const self = this[pusherOf]
+      return (frame: Frame.Frame): void => self.pushSync(self.port.node.up, frame)
+    }
+  },
+  interrupt: {
+    get(this: { readonly [pusherOf]: Pusher }) {
+      const self = this[pusherOf]
+      return (): void => self.interrupt(Frame.StartInterruptionFrame.make({}))
+    }
+  },
+  metrics: {
+    get(this: { readonly [pusherOf]: Pusher }) {
+      return this[pusherOf].port.node.metering.sync
+    }
+  }
+})
+
 /** `pushSync`, for the usual case: what `emit`, `receive` and `runSync` would come to. */
 const hot = (self: Pusher) => (frame: Frame.Frame): void => {
   if (frame._tag !== self.hotTag || !self.handling || running.lane !== self.lane) return self.pushSync(self.port, frame)
@@ -470,7 +595,7 @@ const hot = (self: Pusher) => (frame: Frame.Frame): void => {
     next.threw(error)
   }
   next.handling = false
-  if (result !== undefined || next.pending !== undefined) self.wait(self.port, frame, next.finish(result))
+  if (result !== undefined || next.pending !== undefined) self.wait(blocks.own, frame, next.finish(result))
 }
 
 const laneOf = (fiber: Fiber.Fiber<unknown, unknown>): Lane<any> | undefined => fiber.getRef(CurrentLane)

@@ -215,16 +215,28 @@ export class Task implements Owner {
     const setUpFailures: Array<SetUpFailure> = []
     const stopwatch = this.observers.size === 0 ? undefined : new Stopwatch(this.clock)
     if (this.fresh) {
-      yield* Effect.forEach(kernel.processors, (node) => {
-        const setup = Effect.matchCause(node.definition!.behaviour, {
-          onSuccess: (behaviour) => node.equip(behaviour),
-          onFailure: (cause) => {
-            node.lost = cause
-            setUpFailures.push({ node, cause })
+      const hasFailed = (node: Node, cause: Cause.Cause<unknown>) => {
+        node.lost = cause
+        setUpFailures.push({ node, cause })
+      }
+      const setUps: Array<Effect.Effect<void, never, Scope.Scope>> = []
+      for (const node of kernel.processors) {
+        const { behaviour } = node.definition!
+        if (typeof behaviour === "function" && stopwatch === undefined) {
+          try {
+            node.equip(behaviour())
+          } catch (error) {
+            hasFailed(node, Cause.die(error))
           }
+          continue
+        }
+        const setUp = Effect.matchCause(typeof behaviour === "function" ? Effect.sync(behaviour) : behaviour, {
+          onSuccess: (behaviour) => node.equip(behaviour),
+          onFailure: (cause) => hasFailed(node, cause)
         })
-        return stopwatch === undefined ? setup : stopwatch.timed(node, setup)
-      }, { concurrency: "unbounded", discard: true })
+        setUps.push(stopwatch === undefined ? setUp : stopwatch.timed(node, setUp))
+      }
+      if (setUps.length > 0) yield* Effect.all(setUps, { concurrency: "unbounded", discard: true })
     }
     const failed = setUpFailures.flatMap(({ cause, node }) => kernel.setUpHasFailed(node, cause) ?? [])
     const first = failed[0]
@@ -249,7 +261,10 @@ export class Task implements Owner {
     stopwatch?.start()
     yield* kernel.notifyAll(frame, stopwatch?.told)
     const startup = stopwatch?.result(kernel.processors)
-    yield* Effect.forEach(kernel.nodes, (node) => node.startBackground(this.instance), { discard: true })
+    for (const node of kernel.nodes) {
+      const start = node.startBackground(this.instance)
+      if (start !== undefined) yield* start
+    }
     this.output.offer(frame, true)
     this.phase = this.closing ? "Draining" : "Running"
     this.lastActivity = this.lastHeartbeat = this.clock.currentTimeMillisUnsafe()
