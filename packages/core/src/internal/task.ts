@@ -24,7 +24,7 @@ import { lifecycle, type Node, type SetUpFailure } from "./node.ts"
 import { Outlet } from "./outlet.ts"
 import { PortLane } from "./port.ts"
 import { Stopwatch } from "./stopwatch.ts"
-import { checkCapacity, checkMillis, compile } from "./topology.ts"
+import { checkCapacity, checked, checkMillis, compile } from "./topology.ts"
 import { Tracing } from "./tracing.ts"
 
 type Fails = PipelineError.PipelineError
@@ -34,24 +34,25 @@ const millis = (input: Duration.Input | undefined, fallback: number): number =>
 
 const fail = (reason: PipelineError.PipelineError["reason"]): Fails => new PipelineError.PipelineError({ reason })
 
-const checkObserver = (observer: PipelineObserver.PipelineObserver): Effect.Effect<void, Fails> =>
-  checkCapacity(`observers (${observer.name}).capacity`, observer.capacity ?? 1)
+const checkObserver = (observer: PipelineObserver.PipelineObserver): void =>
+  checkCapacity(`observers (${observer.name}).capacity`, observer.capacity)
 
-const checkOptions = (options: Options): Effect.Effect<void, Fails> =>
-  Effect.gen(function*() {
-    yield* checkCapacity("capacity", options.capacity ?? 1)
-    yield* checkCapacity("outputCapacity", options.outputCapacity ?? 1)
-    for (const field of ["startTimeout", "drainTimeout", "cancelTimeout"] as const) {
-      yield* checkMillis(field, options[field] === undefined ? undefined : millis(options[field], 1))
-    }
-    yield* checkMillis("idle.timeout", options.idle === undefined ? undefined : millis(options.idle.timeout, 1))
-    const { heartbeat, observers } = options
-    yield* checkMillis("heartbeat.interval", heartbeat === undefined ? undefined : millis(heartbeat.interval, 1))
-    yield* checkMillis("heartbeat.timeout", heartbeat?.timeout === undefined ? undefined : millis(heartbeat.timeout, 1))
-    const turn = typeof options.tracing === "object" ? options.tracing.turnTimeout : undefined
-    yield* checkMillis("tracing.turnTimeout", turn === undefined ? undefined : millis(turn, 1))
-    for (const observer of observers ?? []) yield* checkObserver(observer)
-  })
+const checkDuration = (field: string, input: Duration.Input | undefined): void =>
+  checkMillis(field, input === undefined ? undefined : Duration.toMillis(input))
+
+const checkOptions = (options: Options): void => {
+  checkCapacity("capacity", options.capacity)
+  checkCapacity("outputCapacity", options.outputCapacity)
+  checkDuration("startTimeout", options.startTimeout)
+  checkDuration("drainTimeout", options.drainTimeout)
+  checkDuration("cancelTimeout", options.cancelTimeout)
+  checkDuration("idle.timeout", options.idle?.timeout)
+  checkDuration("heartbeat.interval", options.heartbeat?.interval)
+  checkDuration("heartbeat.timeout", options.heartbeat?.timeout)
+  const { tracing } = options
+  checkDuration("tracing.turnTimeout", typeof tracing === "object" ? tracing.turnTimeout : undefined)
+  options.observers?.forEach(checkObserver)
+}
 
 /** One task: its phase, its two outlets, and the fibers that watch over it. */
 export class Task implements Owner {
@@ -124,7 +125,7 @@ export class Task implements Owner {
   }
 
   static readonly make = Effect.fnUntraced(function*(pipeline: Pipeline.Element, options: Options) {
-    yield* checkOptions(options)
+    yield* checked(() => checkOptions(options))
     const { plans, services } = yield* compile(pipeline)
     const instance = yield* Scope.make()
     const context = Context.add(services, Scope.Scope, instance)
@@ -138,7 +139,7 @@ export class Task implements Owner {
   })
 
   static readonly takeOver = Effect.fnUntraced(function*(stopped: Task, options: Options) {
-    yield* checkOptions(options)
+    yield* checked(() => checkOptions(options))
     const { exit } = stopped
     const ended = Deferred.isDoneUnsafe(exit) ? yield* Effect.exit(Deferred.await(exit)) : undefined
     if (
@@ -365,22 +366,27 @@ export class Task implements Owner {
           if (this.startTold) yield* this.kernel.notifyAll(frame)
           yield* this.closeInstance
         }))
-        const limit = millis(this.options.cancelTimeout, 20_000)
-        this.fork(Effect.gen({ self: this }, function*() {
-          const ended = yield* Effect.timeoutOption(Fiber.await(work), limit)
-          if (Option.isNone(ended)) {
-            this.tell(
-              "CancelTimeout",
-              fail(new PipelineError.DeadlineExceeded({ phase: "cancel", milliseconds: limit })).message
-            )
-            this.abandoned = true
-            this.fibers.delete(work)
-            if (this.starting !== undefined) this.fibers.delete(this.starting)
-            work.interruptUnsafe()
-          }
+        const finish = () => {
           this.output.offer(frame, true)
           this.done(error === undefined ? Exit.succeed({ _tag: "Cancelled", frame }) : Exit.fail(error))
-        }))
+        }
+        const limit = millis(this.options.cancelTimeout, 20_000)
+        if (work.pollUnsafe() !== undefined) finish()
+        else {
+          this.fork(Effect.map(Effect.timeoutOption(Fiber.await(work), limit), (ended) => {
+            if (Option.isNone(ended)) {
+              this.tell(
+                "CancelTimeout",
+                fail(new PipelineError.DeadlineExceeded({ phase: "cancel", milliseconds: limit })).message
+              )
+              this.abandoned = true
+              this.fibers.delete(work)
+              if (this.starting !== undefined) this.fibers.delete(this.starting)
+              work.interruptUnsafe()
+            }
+            finish()
+          }))
+        }
       }
       return Effect.asVoid(Effect.exit(this.await))
     })
@@ -395,16 +401,27 @@ export class Task implements Owner {
     Effect.andThen(Effect.suspend(() => {
       if (this.takenOver || this.abandoned) return Effect.void
       this.disposed = true
-      const close = Effect.andThen(this.kernel.close, this.closeInstance)
-      return Effect.timeoutOption(Effect.interruptible(close), millis(this.options.cancelTimeout, 20_000))
+      return this.briefly(Effect.andThen(this.kernel.close, this.closeInstance), this.options.cancelTimeout ?? 20_000)
     })),
     // Observers may see the end: what they have still to be told waits in their mailboxes.
+    Effect.andThen(Effect.suspend(() =>
+      this.observing.size === 0
+        ? Effect.void
+        : this.briefly(Effect.forEach([...this.observing], Fiber.await, { discard: true }), 1000)
+    )),
     Effect.andThen(Effect.suspend(() => {
-      const seen = Effect.forEach([...this.observing], Fiber.await, { discard: true })
-      return this.observing.size === 0 ? Effect.void : Effect.timeoutOption(Effect.interruptible(seen), "1 second")
-    })),
-    Effect.andThen(Effect.suspend(() => Fiber.interruptAll([...this.fibers, ...this.watchers, ...this.observing])))
+      const left = [...this.fibers, ...this.watchers, ...this.observing]
+      return left.length === 0 ? Effect.void : Fiber.interruptAll(left)
+    }))
   )
+
+  /** Waits no longer than this; what is done at once needs no timer. */
+  private briefly(effect: Effect.Effect<unknown>, limit: Duration.Input): Effect.Effect<unknown> {
+    const fiber = this.fork(effect)
+    return fiber.pollUnsafe() === undefined
+      ? Effect.timeoutOption(Effect.interruptible(Fiber.await(fiber)), limit)
+      : Effect.void
+  }
 
   // ---------------------------------------------------------------------------------------------- frames
 
@@ -616,7 +633,7 @@ export class Task implements Owner {
   }
 
   observe(observer: PipelineObserver.PipelineObserver): Effect.Effect<Effect.Effect<void>, Fails> {
-    return Effect.map(checkObserver(observer), () => {
+    return Effect.map(checked(() => checkObserver(observer)), () => {
       const queue = Effect.runSync(
         Queue.make<PipelineObserver.Event, Cause.Done>({ capacity: observer.capacity ?? 4096, strategy: "sliding" })
       )
