@@ -333,19 +333,20 @@ const blocks = { none: 0, own: 1, other: 2, all: 3 } as const
 
 /** How the handlers of a port (or the hooks of a processor) push. */
 export class Pusher {
+  // What a plain call looks at comes first, to be together in memory.
   /** A synchronous handler is on the stack. */
   handling = false
-  /** What a synchronous handler pushed that could not be completed at once, in order. */
-  pending: Array<Rest<Frame.Frame>> | undefined = undefined
-  /** How many of those have been begun. */
-  private begun = 0
-  private blocked: number = blocks.none
   lane: PortLane | undefined = undefined
   /** Pushes of this tag are plain calls of `hotHandler`, whose pushes `hotPusher` makes. */
   hotTag: string | undefined = undefined
   hotHandler: UserHandler | undefined = undefined
   hotPusher: Pusher | undefined = undefined
   pushCache: Push | undefined = undefined
+  /** What a synchronous handler pushed that could not be completed at once, in order. */
+  pending: Array<Rest<Frame.Frame>> | undefined = undefined
+  /** How many of those have been begun. */
+  private begun = 0
+  private blocked: number = blocks.none
   private contextCache: ProcessorContext | undefined = undefined
   readonly port: Port
 
