@@ -76,7 +76,9 @@ export abstract class Lane<A> {
   private stepping = false
   /** Cut while its handler was on the stack: the Effect that the handler returns is not run. */
   private doomed = false
-  private current: A | undefined = undefined
+  /** What the handler at work got, when that is no longer at `items[head - 1]`. */
+  private lifted: A | undefined = undefined
+  private working = false
   /** Uninterruptible frames being pushed further inside the current handler. */
   private guards = 0
   private onStill: Array<() => void> = none
@@ -134,21 +136,27 @@ export abstract class Lane<A> {
    * The item has its place in the order from this call on, whether or not the Effect is run.
    */
   offer(item: A, force = false): Effect.Effect<void> | undefined {
-    if (this.closed) {
-      this.drop(item, "cancelled")
-      return undefined
+    if (this.accept(item)) return undefined
+    if (this.closed) this.drop(item, "cancelled")
+    else if (!force) return this.offerFull(item)
+    // Who does not wait for room overtakes nobody who does.
+    else if (this.waiters.length > 0) this.wait({ item, settled: false, resume: undefined })
+    else {
+      this.items.push(item)
+      this.highWater = Math.max(this.highWater, this.size)
+      if (!this.active) this.wake()
     }
+    return undefined
+  }
+
+  /** `offer`, when there is room; `false`: nothing has been done. */
+  accept(item: A): boolean {
     const size = this.items.length - this.head
-    if ((size >= this.mailbox.capacity || this.waiters.length > 0) && !force) return this.offerFull(item)
-    if (this.waiters.length > 0) {
-      // Who does not wait for room overtakes nobody who does.
-      this.wait({ item, settled: false, resume: undefined })
-      return undefined
-    }
+    if (size >= this.mailbox.capacity || this.waiters.length > 0 || this.closed) return false
     this.items.push(item)
     if (size >= this.highWater) this.highWater = size + 1
     if (!this.active) this.wake()
-    return undefined
+    return true
   }
 
   /** `offer`, then run at once if the lane is idle: for what must not wait for anybody. */
@@ -250,27 +258,29 @@ export abstract class Lane<A> {
         if (left === 0) return Effect.yieldNow
         if (this.salvaged.length > 0) {
           const { enter, item } = this.salvaged.shift()!
-          this.current = item
+          this.lifted = item
+          this.working = true
           const effect = enter()
           if (effect !== undefined) return effect
+          this.lifted = undefined
           continue
         }
+        if (this.head > 0) this.items[this.head - 1] = undefined
         if (this.head === this.items.length) {
           this.items.length = 0
           this.head = 0
-          this.current = undefined
+          this.working = false
           if (this.waiters.length === 0) return undefined
           this.admit()
           continue
         }
-        const item = this.items[this.head]!
-        this.items[this.head++] = undefined
         if (this.head === 2 * turn) {
           this.items.splice(0, this.head)
           this.head = 0
         }
-        this.current = item
-        const effect = this.process(item)
+        this.lifted = undefined
+        this.working = true
+        const effect = this.process(this.items[this.head++]!)
         if (this.waiters.length > 0 && this.size <= this.mailbox.capacity >> 1) this.admit()
         if (effect !== undefined) return effect
       }
@@ -318,7 +328,8 @@ export abstract class Lane<A> {
   /** No code of this lane runs now: decide between idle, held and "there is more". */
   private settle(): void {
     this.fiber = undefined
-    this.current = undefined
+    this.lifted = undefined
+    this.working = false
     this.doomed = false
     if (this.closed) {
       if (this.active) {
@@ -358,6 +369,10 @@ export abstract class Lane<A> {
     )
   }
 
+  private get current(): A | undefined {
+    return this.working ? this.lifted ?? this.items[this.head - 1] : undefined
+  }
+
   /** Is the handler that runs now one that an interruption must let finish? */
   private get guarded(): boolean {
     return this.guards > 0 || (this.current !== undefined && !this.isInterruptible(this.current))
@@ -381,6 +396,7 @@ export abstract class Lane<A> {
    * back lets others run, so it is for when all lanes have been cut.
    */
   cut(asks: boolean, rest: (killed: boolean) => ReadonlyArray<Rest<A>>): () => void {
+    this.lifted = this.current
     const kept: Array<A | undefined> = []
     for (let i = this.head; i < this.items.length; i++) {
       const item = this.items[i]!
@@ -427,6 +443,7 @@ export abstract class Lane<A> {
     const waiters = this.waiters
     this.waiters = none
     for (const waiter of waiters) waiter.settled = true
+    this.lifted = this.current
     const waiting = [...this.items.slice(this.head) as Array<A>, ...waiters.map((waiter) => waiter.item)]
     this.items = []
     this.head = 0
@@ -443,6 +460,7 @@ export abstract class Lane<A> {
   close(): void {
     if (this.closed) return
     this.closed = true
+    this.lifted = this.current
     for (let i = this.head; i < this.items.length; i++) this.drop(this.items[i]!, "cancelled")
     this.items = []
     this.head = 0

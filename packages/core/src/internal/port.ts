@@ -121,16 +121,17 @@ export class Port {
     this.pusherCache?.forget()
   }
 
-  /** The port whose plain function is all that a push of this frame would come to, and that function. */
-  target(frame: Frame.Frame): { readonly pusher: Pusher; readonly handler: UserHandler } | undefined {
+  /** All that a push of this frame would come to: a port's plain function, or a mailbox. */
+  target(frame: Frame.Frame): { readonly pusher: Pusher; readonly handler: UserHandler } | PortLane | undefined {
     if (this.node.ended || this.node.kernel.tap !== undefined) return undefined
+    this.node.kernel.knows = true
     let port = this.next
     for (; port.entry === undefined; port = port.next) {
       if (port.tag !== frame._tag) port.look(frame)
       if (port.way === "sync") return { pusher: port.pusher, handler: port.handler! }
-      if (port.way !== "pass") break
+      if (port.way !== "pass") return undefined
     }
-    return undefined
+    return port.entry instanceof PortLane ? port.entry : undefined
   }
 
   /** The lane that runs this port's data handlers. */
@@ -341,6 +342,8 @@ export class Pusher {
   hotTag: string | undefined = undefined
   hotHandler: UserHandler | undefined = undefined
   hotPusher: Pusher | undefined = undefined
+  /** Or they go into this mailbox. */
+  hotLane: PortLane | undefined = undefined
   pushCache: Push | undefined = undefined
   /** What a synchronous handler pushed that could not be completed at once, in order. */
   pending: Array<Rest<Frame.Frame>> | undefined = undefined
@@ -464,8 +467,9 @@ export class Pusher {
     const target = this === this.port.pusher ? this.port.target(frame) : undefined
     if (target === undefined) return
     this.hotTag = frame._tag
-    this.hotHandler = target.handler
-    this.hotPusher = target.pusher
+    this.hotLane = target instanceof PortLane ? target : undefined
+    this.hotHandler = target instanceof PortLane ? undefined : target.handler
+    this.hotPusher = target instanceof PortLane ? undefined : target.pusher
   }
 
   /** A push by a handler of this port, on the stack of the lane that runs it. */
@@ -587,7 +591,11 @@ const pushProto = Object.create(Function.prototype, {
 /** `pushSync`, for the usual case: what `emit`, `receive` and `runSync` would come to. */
 const hot = (self: Pusher) => (frame: Frame.Frame): void => {
   if (frame._tag !== self.hotTag || !self.handling || running.lane !== self.lane) return self.pushSync(self.port, frame)
-  const next = self.hotPusher!
+  const next = self.hotPusher
+  if (next === undefined) {
+    if (!self.hotLane!.accept(frame)) self.pushSync(self.port, frame)
+    return
+  }
   next.handling = true
   let result: unknown
   try {

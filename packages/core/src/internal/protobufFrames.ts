@@ -7,18 +7,25 @@
  * @since 0.1.0
  */
 import * as Frame from "../Frame.ts"
-import { MessageFrame } from "../PipecatFrames.ts"
 import * as Protobuf from "../Protobuf.ts"
+import {
+  InputTransportMessageFrame,
+  OutputTransportMessageFrame,
+  OutputTransportMessageUrgentFrame
+} from "../TransportFrames.ts"
 import { TranscriptionFrame } from "../VoiceFrames.ts"
 import * as Bytes from "./bytes.ts"
 import * as Rules from "./frameRules.ts"
 import * as SerializerError from "./serializerError.ts"
+import * as Messages from "./transportMessages.ts"
 import * as Identity from "./wireIdentity.ts"
 
 const uint32 = 0xffffffff
 
 /** A codec that may know how to write the whole `Frame` message at once. */
 export interface Codec<in out F extends Frame.Base = any> extends Protobuf.Codec<F> {
+  /** Frames that become the same message; what it is read as is another one where `frame` is not. */
+  readonly also?: ReadonlyArray<Frame.AnyClass> | undefined
   readonly encode?: ((frame: F, format: string) => Uint8Array<ArrayBuffer>) | undefined
 }
 
@@ -402,12 +409,29 @@ export const transcription = Protobuf.message(TranscriptionFrame, {
   fields: { text: Protobuf.string(3), userId: Protobuf.string(4), timestamp: Protobuf.string(5) }
 })
 
-export const message = Protobuf.message(MessageFrame, {
+/** A message goes out as one frame and comes in as another. */
+export const message: Codec = {
+  frame: OutputTransportMessageUrgentFrame,
+  also: [OutputTransportMessageFrame],
   number: 4,
   name: "message",
-  fields: { data: Protobuf.string(1) },
-  identity: false
-})
+  shape: shape({ data: [1, 2] }),
+  write: (frame: OutputTransportMessageUrgentFrame | OutputTransportMessageFrame, writer) => {
+    writer.tag(1, 2).string(Messages.stringify(frame, frame.message, writer.format))
+  },
+  read: (reader) => {
+    const start = reader.position
+    let data = ""
+    while (reader.more()) {
+      const tag = reader.tag()
+      if (tag === 0x0a) data = reader.string()
+      else reader.unexpected(tag)
+    }
+    const message = Messages.parse(data)
+    if (message === undefined) return reader.fail(SerializerError.show(data), "JSON", start, "data")
+    return InputTransportMessageFrame.make(message)
+  }
+}
 
 export const interruption: Codec<Frame.StartInterruptionFrame> = {
   frame: Frame.StartInterruptionFrame,
