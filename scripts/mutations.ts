@@ -41,13 +41,13 @@ const mutations: ReadonlyArray<Mutation> = [
   {
     name: "drop the salvage of uninterruptible frames in the mailbox",
     file: internal("lane"),
-    find: "      if (interruptible(item)) onDrop(item, \"interrupted\")\n      else kept.push(item)",
-    replace: "      onDrop(item, \"interrupted\")"
+    find: "      if (this.isInterruptible(item)) this.drop(item, \"interrupted\")\n      else kept.push(item)",
+    replace: "      this.drop(item, \"interrupted\")"
   },
   {
     name: "drop the salvage of what a synchronous handler had still to push",
     file: internal("lane"),
-    find: "if (killed) this.salvaged.push(...left)",
+    find: "if (killed && left.length > 0) this.salvaged = [...this.salvaged, ...left]",
     replace: "if (killed) void left"
   },
   {

@@ -47,7 +47,7 @@ await serve("apipeline", {
     const count = new Count()
     const last = sink(() => count.add())
     const kinds: Record<string, () => Processor.Processor> = { "": inline, effect, work: effectWork }
-    const total = frames ?? framesFor(hops, kind === "" ? 5e6 : 1e6)
+    const total = frames ?? framesFor(hops, kind === "" ? 2e7 : 3e6)
     if (kind === "task") {
       return withTask(chain(hops, inline, last), (task) => perHop(hops, total, saturate(task, count)))
     }
@@ -58,7 +58,7 @@ await serve("apipeline", {
     const { hops, kind } = parse(variant)
     const count = new Count()
     const pipeline = chain(hops, kind === "effect" ? queuedEffect : queued, sink(() => count.add()))
-    const total = frames ?? framesFor(hops, kind === "effect" ? 1e6 : 3e6)
+    const total = frames ?? framesFor(hops, kind === "effect" ? 3e6 : 6e6)
     return withTask(pipeline, (task) => perHop(hops, total, saturate(task, count)))
   },
   w3: (variant, frames) => {

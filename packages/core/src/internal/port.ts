@@ -342,12 +342,12 @@ export class Pusher {
   hotTag: string | undefined = undefined
   hotHandler: UserHandler | undefined = undefined
   hotPusher: Pusher | undefined = undefined
-  /** Or they go into this mailbox. */
-  hotLane: PortLane | undefined = undefined
   pushCache: Push | undefined = undefined
   /** What a synchronous handler pushed that could not be completed at once, in order. */
   pending: Array<Rest<Frame.Frame>> | undefined = undefined
-  /** How many of those have been begun. */
+  /** Or pushes of `hotTag` go into this mailbox. */
+  hotLane: PortLane | undefined = undefined
+  /** How many of `pending` have been begun. */
   private begun = 0
   private blocked: number = blocks.none
   private contextCache: ProcessorContext | undefined = undefined
