@@ -155,7 +155,7 @@ export class Port {
 
   /** A synchronous handler's pushes have still to be completed. */
   get isUnfinished(): boolean {
-    return this.pusherCache?.pending !== undefined
+    return this.pusherCache?.isUnfinished === true
   }
 
   handlerOf(frame: Frame.Frame): UserHandler | undefined {
@@ -329,6 +329,13 @@ Object.setPrototypeOf(
   })
 )
 
+interface Flush {
+  items: Array<Rest<Frame.Frame>>
+  next: number
+}
+
+const noFlushes: ReadonlyArray<Flush> = []
+
 /** Which further pushes of a handler wait for those before. */
 const blocks = { none: 0, own: 1, other: 2, all: 3 } as const
 
@@ -347,8 +354,8 @@ export class Pusher {
   pending: Array<Rest<Frame.Frame>> | undefined = undefined
   /** Or pushes of `hotTag` go into this mailbox. */
   hotLane: PortLane | undefined = undefined
-  /** How many of `pending` have been begun. */
-  private begun = 0
+  /** What was pending when its handler had returned, of which the first has been begun. */
+  private flushes: ReadonlyArray<Flush> = noFlushes
   private blocked: number = blocks.none
   private contextCache: ProcessorContext | undefined = undefined
   readonly port: Port
@@ -386,6 +393,7 @@ export class Pusher {
     return this.pending === undefined ? undefined : this.flush(running.lane)
   }
 
+  /** Completes what is pending. In a loop of processors this happens again before it is done: hence no one state. */
   private flush(lane: Lane<any> | undefined): Effect.Effect<unknown> {
     const isData = this === this.port.pusher
     const enter = (rest: Rest<Frame.Frame>): Effect.Effect<unknown> => {
@@ -393,40 +401,52 @@ export class Pusher {
       return rest.item.uninterruptible && lane !== undefined ? lane.guard(effect) : effect
     }
     const done = () => {
-      this.pending = undefined
       if (isData) this.port.release()
       return Effect.void
     }
-    const first = this.pending![0]!
+    const items = this.pending!
+    this.pending = undefined
     this.blocked = blocks.none
-    this.begun = 1
     if (isData) this.port.occupy()
-    if (this.pending!.length === 1) return Effect.flatMap(enter(first), done)
-    return Effect.flatMap(
-      Effect.andThen(
-        enter(first),
-        Effect.whileLoop({
-          while: () => this.pending !== undefined && this.begun < this.pending.length,
-          body: () => enter(this.pending![this.begun++]!),
-          step: () => {}
-        })
-      ),
-      done
-    )
+    const first = enter(items[0]!)
+    if (items.length === 1) return Effect.flatMap(first, done)
+    const rest: Flush = { items, next: 1 }
+    this.flushes = [...this.flushes, rest]
+    const others = Effect.whileLoop({
+      while: () => rest.next < rest.items.length,
+      body: () => enter(rest.items[rest.next++]!),
+      step: () => {}
+    })
+    return Effect.flatMap(Effect.andThen(first, others), () => {
+      this.flushes = this.flushes.filter((other) => other !== rest)
+      return done()
+    })
   }
 
-  /** The interruption's part of `pending`; what is kept goes to the lane's next fiber if this one is killed. */
+  /** The interruption's part of what is pending; what is kept goes to the lane's next fiber if this one is killed. */
   cut(killed: boolean): Array<Rest<Frame.Frame>> {
-    if (this.pending === undefined) return []
-    const kept: Array<Rest<Frame.Frame>> = []
-    for (const rest of this.pending.slice(this.begun)) {
-      if (rest.item.uninterruptible) kept.push(rest)
-      else this.port.node.kernel.dropped(this.port.node, rest.item, "interrupted")
+    const keep = (rests: ReadonlyArray<Rest<Frame.Frame>>): Array<Rest<Frame.Frame>> => {
+      const kept: Array<Rest<Frame.Frame>> = []
+      for (const rest of rests) {
+        if (rest.item.uninterruptible) kept.push(rest)
+        else this.port.node.kernel.dropped(this.port.node, rest.item, "interrupted")
+      }
+      return kept
     }
-    this.pending = killed || kept.length === 0 ? undefined : kept
-    this.begun = 0
-    if (this.pending === undefined) this.blocked = blocks.none
-    return killed ? kept : []
+    const kept: Array<Rest<Frame.Frame>> = []
+    for (const flush of this.flushes) {
+      flush.items = keep(flush.items.slice(flush.next))
+      flush.next = 0
+      if (killed) kept.push(...flush.items.splice(0))
+    }
+    if (killed) this.flushes = noFlushes
+    if (this.pending !== undefined) {
+      const left = keep(this.pending)
+      if (killed) kept.push(...left.splice(0))
+      this.pending = left.length === 0 ? undefined : left
+      if (this.pending === undefined) this.blocked = blocks.none
+    }
+    return kept
   }
 
   /** Makes what the synchronous handler pushes from now on and is not to overtake `work` wait for it. */
@@ -438,11 +458,7 @@ export class Pusher {
   }
 
   private defer(item: Frame.Frame, enter: () => Work): void {
-    if (this.pending === undefined) {
-      this.pending = []
-      this.begun = 0
-    }
-    this.pending.push({ item, enter })
+    ;(this.pending ??= []).push({ item, enter })
   }
 
   pushSync(port: Port, frame: Frame.Frame): void {
@@ -515,6 +531,10 @@ export class Pusher {
   /** What effectful handlers get. */
   get context(): ProcessorContext {
     return this.contextCache ??= this.makeContext()
+  }
+
+  get isUnfinished(): boolean {
+    return this.pending !== undefined || this.flushes.length > 0
   }
 
   interrupt(frame: Frame.Frame): void {
