@@ -1,7 +1,11 @@
 import * as Frame from "@apipeline/core/Frame"
 import * as FrameSerializer from "@apipeline/core/FrameSerializer"
-import { MessageFrame } from "@apipeline/core/PipecatFrames"
 import * as Protobuf from "@apipeline/core/Protobuf"
+import {
+  InputTransportMessageFrame,
+  OutputTransportMessageFrame,
+  OutputTransportMessageUrgentFrame
+} from "@apipeline/core/TransportFrames"
 import { TranscriptionFrame } from "@apipeline/core/VoiceFrames"
 import { assert, describe, it } from "@effect/vitest"
 import { deepStrictEqual, strictEqual } from "@effect/vitest/utils"
@@ -61,7 +65,7 @@ const image = Frame.ImageRawFrame.make({
   mode: "RGB"
 })
 const transcription = TranscriptionFrame.make({ text: "hi", userId: "u", timestamp: "t" })
-const message = MessageFrame.make({ data: `{"label":"rtvi-ai"}` })
+const message = OutputTransportMessageFrame.make({ message: { label: "rtvi-ai" } })
 
 /** One frame of every built-in class. */
 const builtIns: { readonly [T in Frame.Tag]: Frame.WithTag<T> } = {
@@ -108,7 +112,7 @@ serializerContract("protobuf, copying", {
 })
 serializerContract("pipecat", {
   layer: FrameSerializer.layerPipecat(codecs),
-  carried: [text, audio, transcription, message, builtIns.StartInterruptionFrame, ...pings, empties[0], empties[1]],
+  carried: [text, audio, transcription, builtIns.StartInterruptionFrame, ...pings, empties[0], empties[1]],
   notCarried: [...commands.filter((frame) => frame._tag !== "StartInterruptionFrame"), image, Stranger.make()],
   keepsIds: false
 })
@@ -119,7 +123,7 @@ serializerContract("pipeline-go JSON", {
   keepsIds: false
 })
 serializerContract("JSON", {
-  layer: FrameSerializer.layerJson({ frames: [Ping, Hush, TranscriptionFrame, MessageFrame] }),
+  layer: FrameSerializer.layerJson({ frames: [Ping, Hush, TranscriptionFrame, OutputTransportMessageFrame] }),
   carried: [text, ...commands, audio, image, ping(), Hush.make(), transcription, message, ...empties],
   notCarried: [Stranger.make()],
   keepsIds: true
@@ -249,11 +253,77 @@ describe("bytes on the wire", () => {
       deepStrictEqual(payload(decoded), payload(frame))
       deepStrictEqual(FrameSerializer.wireIdentity(decoded), identity)
     }
-    const decoded = read({ message: { data: message.data } })
-    deepStrictEqual(payload(decoded), payload(message))
+    const decoded = read({ message: { data: `{"label":"rtvi-ai"}` } })
+    assert(InputTransportMessageFrame.is(decoded))
+    deepStrictEqual(decoded.message, { label: "rtvi-ai" })
     strictEqual(FrameSerializer.wireIdentity(decoded), undefined)
     strictEqual(decoded.kind, "system")
     strictEqual(read({ interruption: {} }).metadata, undefined)
+  })
+
+  it("pipecat: both kinds of messages go out alike, and come in as what can be told apart from them", () => {
+    for (const make of [OutputTransportMessageFrame.make, OutputTransportMessageUrgentFrame.make]) {
+      for (const message of [null, 0, "", "hi \u2028 \ud83d\udc4b", [1, [2]], { ["__proto__"]: 1 }]) {
+        const frame = make({ message })
+        assert.isTrue(pipecat.carries(frame))
+        const wire = pipecat.encodeUnsafe(frame)
+        deepStrictEqual(types.pipecat.decode(wire), { frame: "message", message: { data: JSON.stringify(message) } })
+        const decoded = pipecat.decodeUnsafe(wire)
+        assert(InputTransportMessageFrame.is(decoded))
+        deepStrictEqual(decoded.message, message)
+        assert.isFalse(pipecat.carries(decoded), "what came in does not go out again")
+      }
+    }
+  })
+
+  it("pipecat: a message that is no JSON, or has none", () => {
+    for (const data of ["", "{", "undefined", "x".repeat(10_000)]) {
+      const { message, reason } = failure(pipecat.decodeResult(types.pipecat.encode({ message: { data } })))
+      strictEqual(reason._tag, "MalformedInput")
+      assert.match(message, /^pipecat: message\.data \(byte \d\): found ".*", expected JSON$/)
+      assert.isBelow(message.length, 200)
+    }
+    const cycle: Array<unknown> = []
+    cycle.push(cycle)
+    let deep: unknown = 0
+    for (let i = 0; i < 100_000; i++) deep = [deep]
+    for (const message of [undefined, () => 1, 1n, cycle, deep]) {
+      const error = failure(pipecat.encodeResult(OutputTransportMessageUrgentFrame.make({ message })))
+      strictEqual(error.reason._tag, "InvalidFrame")
+      assert.match(
+        error.message,
+        /^pipecat: OutputTransportMessageUrgentFrame\.message: found .*, expected what has a JSON form$/
+      )
+    }
+  })
+
+  it("messages as plain JSON: in and out, and audio as a message of its own", () => {
+    const plain = FrameSerializer.makeMessageJson()
+    strictEqual(plain.encodeUnsafe(message), `{"label":"rtvi-ai"}`)
+    strictEqual(plain.encodeUnsafe(OutputTransportMessageUrgentFrame.make({ message: [1] })), "[1]")
+    strictEqual(
+      plain.encodeUnsafe(audio),
+      `{"label":"rtvi-ai","type":"bot-tts-audio","data":{"audio":"AAECA/9/AIA=","sample_rate":16000,"num_channels":1}}`
+    )
+    for (const input of [`{"label":"rtvi-ai"}`, new TextEncoder().encode(`{"label":"rtvi-ai"}`)]) {
+      const decoded = plain.decodeUnsafe(input)
+      assert(InputTransportMessageFrame.is(decoded))
+      deepStrictEqual(decoded.message, { label: "rtvi-ai" })
+      assert.isFalse(plain.carries(decoded))
+    }
+    strictEqual(failure(plain.decodeResult("{")).message, `message-json: input: found "{", expected JSON`)
+    strictEqual(failure(plain.decodeResult(Uint8Array.of(0xff))).reason._tag, "MalformedInput")
+    strictEqual(failure(plain.encodeResult(text)).reason._tag, "UnsupportedFrame")
+    const wide = Frame.AudioRawFrame.make({
+      audio: new Uint8Array(4),
+      sampleRate: 8000,
+      numChannels: 1,
+      sampleWidth: 4
+    })
+    strictEqual(
+      failure(plain.encodeResult(wide)).message,
+      "message-json: AudioRawFrame.sampleWidth: found 4, expected 2: samples have 16 bits"
+    )
   })
 
   it("pipecat: has no place for whether a transcription is final", () => {
@@ -392,11 +462,15 @@ describe("protobufjs as the oracle", () => {
       const theirs = Uint8Array.from(types[format].type.encode(types[format].type.decode(wire)).finish())
       strictEqual(hex(wire), hex(theirs), `frame ${i}`)
       const decoded = serializer.decodeUnsafe(theirs)
-      deepStrictEqual(payload(decoded), payload(frame), `frame ${i}`)
       if (format === "pipecat") strictEqual(decoded.pts, frame.pts)
-      if (frame._tag !== "MessageFrame") {
-        deepStrictEqual(FrameSerializer.wireIdentity(decoded), { id: frame.id, name: `${frame._tag}#${frame.id}` })
+      if (OutputTransportMessageFrame.is(frame)) {
+        // What goes out as one frame comes in as another.
+        assert(InputTransportMessageFrame.is(decoded))
+        deepStrictEqual(decoded.message, frame.message, `frame ${i}`)
+        continue
       }
+      deepStrictEqual(payload(decoded), payload(frame), `frame ${i}`)
+      deepStrictEqual(FrameSerializer.wireIdentity(decoded), { id: frame.id, name: `${frame._tag}#${frame.id}` })
     }
   })
 
@@ -1136,7 +1210,7 @@ describe("streams", () => {
 describe("fuzz", () => {
   const total = 220_000
 
-  const all = Frame.schemaWith([Ping, Hush, TranscriptionFrame, MessageFrame])
+  const all = Frame.schemaWith([Ping, Hush, TranscriptionFrame, InputTransportMessageFrame])
   const encode = Schema.encodeUnknownResult(all)
 
   /** A typed error or a frame that keeps the rules of its schema; nothing else. */

@@ -1,7 +1,7 @@
 import * as Frame from "@apipeline/core/Frame"
 import * as FrameSerializer from "@apipeline/core/FrameSerializer"
-import { MessageFrame } from "@apipeline/core/PipecatFrames"
 import * as Protobuf from "@apipeline/core/Protobuf"
+import { InputTransportMessageFrame } from "@apipeline/core/TransportFrames"
 import { type Effect, type Layer, type Result, Schema, Stream } from "effect"
 import { describe, expect, test } from "tstyche"
 
@@ -31,6 +31,7 @@ describe("serializers", () => {
     expect(FrameSerializer.makePipecat().encodeUnsafe(frame)).type.toBe<Uint8Array<ArrayBuffer>>()
     expect(FrameSerializer.makeJson().encodeUnsafe(frame)).type.toBe<string>()
     expect(FrameSerializer.makePipelineGoJson().encodeUnsafe(frame)).type.toBe<string>()
+    expect(FrameSerializer.makeMessageJson().encodeUnsafe(frame)).type.toBe<string>()
     expect(any.encodeUnsafe(frame)).type.toBe<string | Uint8Array>()
     expect(any.decodeUnsafe("")).type.toBe<Frame.Frame>()
   })
@@ -40,7 +41,7 @@ describe("serializers", () => {
     expect<FrameSerializer.Serializer>().type.toBeAssignableFrom(FrameSerializer.makeJson())
     expect<FrameSerializer.FrameSerializer["Service"]>().type.toBe<FrameSerializer.Serializer>()
     expect(FrameSerializer.layerProtobuf()).type.toBe<Layer.Layer<FrameSerializer.FrameSerializer>>()
-    expect(FrameSerializer.layerJson({ frames: [Ping, MessageFrame] })).type.toBe<
+    expect(FrameSerializer.layerJson({ frames: [Ping, InputTransportMessageFrame] })).type.toBe<
       Layer.Layer<FrameSerializer.FrameSerializer>
     >()
   })

@@ -1,5 +1,5 @@
 import * as Frame from "@apipeline/core/Frame"
-import { MessageFrame } from "@apipeline/core/PipecatFrames"
+import { OutputTransportMessageFrame } from "@apipeline/core/TransportFrames"
 import { TranscriptionFrame } from "@apipeline/core/VoiceFrames"
 import type { Random } from "./random.ts"
 
@@ -55,7 +55,7 @@ export const randomPipecat = (random: Random): Frame.Frame => {
       return withId(TranscriptionFrame.make(fields), random.number(53))
     }
     case 3:
-      return MessageFrame.make({ data: JSON.stringify({ text: random.text(40) }) })
+      return OutputTransportMessageFrame.make({ message: { text: random.text(40) } })
     default:
       return withId(Frame.StartInterruptionFrame.make(), random.number(53))
   }

@@ -1,5 +1,5 @@
 import * as Frame from "@apipeline/core/Frame"
-import { MessageFrame } from "@apipeline/core/PipecatFrames"
+import { OutputTransportMessageFrame } from "@apipeline/core/TransportFrames"
 import { TranscriptionFrame } from "@apipeline/core/VoiceFrames"
 import protobuf from "protobufjs"
 
@@ -95,6 +95,6 @@ export const expected = (frame: Frame.Frame, format: "protobuf" | "pipecat"): Re
     const { text, timestamp, userId } = frame
     return message("transcription", { ...identity, text, userId, timestamp })
   }
-  if (MessageFrame.is(frame)) return message("message", { data: frame.data })
+  if (OutputTransportMessageFrame.is(frame)) return message("message", { data: JSON.stringify(frame.message) })
   return message("interruption", identity)
 }

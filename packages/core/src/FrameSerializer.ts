@@ -7,6 +7,7 @@
  * | {@link layerPipelineGoJson} | the JSON of pipeline-go | text, audio, images |
  * | {@link layerJson} | our own JSON: what the schemas encode to | all built-in frames |
  * | {@link layerPipecat} | the protobuf of pipecat's clients | text, audio, transcriptions, messages, interruptions |
+ * | {@link layerMessageJson} | messages as JSON, for `curl` and `wscat` | messages, audio that goes out |
  *
  * All take app frames besides: the JSON ones their classes, the protobuf ones a codec each, see `Protobuf.message`.
  *
@@ -29,6 +30,7 @@ import * as Bytes from "./internal/bytes.ts"
 import * as Json from "./internal/jsonFrames.ts"
 import * as Messages from "./internal/protobufFrames.ts"
 import * as Errors from "./internal/serializerError.ts"
+import * as Transport from "./internal/transportMessages.ts"
 import * as Protobuf from "./Protobuf.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -267,7 +269,7 @@ const failure = (error: unknown): Result.Result<never, Errors.SerializerError> =
  * @since 0.1.0
  */
 export const makeProtobuf = (options?: ProtobufOptions): Serializer<Uint8Array<ArrayBuffer>> =>
-  makeMessages("protobuf", [Messages.text, Messages.audio, Messages.image], options)
+  fromCodecs("protobuf", [Messages.text, Messages.audio, Messages.image], options)
 
 /**
  * The protobuf that pipecat's JavaScript, iOS, Android and C++ clients speak (`package pipecat`).
@@ -275,8 +277,9 @@ export const makeProtobuf = (options?: ProtobufOptions): Serializer<Uint8Array<A
  * **Details**
  *
  * An interruption is a `StartInterruptionFrame`, a transcription a `TranscriptionFrame` of `VoiceFrames` (without
- * `finalized`), a message a `MessageFrame` of `PipecatFrames`. Audio has 16 bits a sample. Its pts is in nanoseconds
- * there and in milliseconds here: the serializer converts.
+ * `finalized`). A message is JSON: the two `OutputTransportMessage` frames of `TransportFrames` go out, and an
+ * `InputTransportMessageFrame` comes in. Audio has 16 bits a sample. Its pts is in nanoseconds there and in milliseconds
+ * here: the serializer converts.
  *
  * **Gotchas**
  *
@@ -284,18 +287,19 @@ export const makeProtobuf = (options?: ProtobufOptions): Serializer<Uint8Array<A
  *
  * @example
  * ```ts
- * import { FrameSerializer, PipecatFrames } from "@apipeline/core"
+ * import { FrameSerializer, TransportFrames } from "@apipeline/core"
  *
  * const { decodeUnsafe, encodeUnsafe } = FrameSerializer.makePipecat()
- * const frame = decodeUnsafe(encodeUnsafe(PipecatFrames.MessageFrame.make({ data: "{}" })))
- * PipecatFrames.MessageFrame.is(frame) && frame.data // => "{}"
+ * const sent = TransportFrames.OutputTransportMessageUrgentFrame.make({ message: { hello: "there" } })
+ * const frame = decodeUnsafe(encodeUnsafe(sent))
+ * TransportFrames.InputTransportMessageFrame.is(frame) && frame.message // => { hello: "there" }
  * ```
  *
  * @category constructors
  * @since 0.1.0
  */
 export const makePipecat = (options?: ProtobufOptions): Serializer<Uint8Array<ArrayBuffer>> =>
-  makeMessages("pipecat", [
+  fromCodecs("pipecat", [
     Messages.text,
     Messages.pipecatAudio,
     Messages.transcription,
@@ -303,7 +307,7 @@ export const makePipecat = (options?: ProtobufOptions): Serializer<Uint8Array<Ar
     Messages.interruption
   ], options)
 
-const makeMessages = (
+const fromCodecs = (
   format: string,
   defaults: ReadonlyArray<Messages.Codec>,
   options: ProtobufOptions | undefined
@@ -319,7 +323,7 @@ const makeMessages = (
   })
   const kept = defaults.filter((a) => own.every((b) => a.number !== b.number && a.frame.tag !== b.frame.tag))
   const codecs = [...kept, ...own]
-  const byTag = new Map(codecs.map((codec) => [codec.frame.tag, codec]))
+  const byTag = new Map(codecs.flatMap((codec) => [codec.frame, ...codec.also ?? []].map(({ tag }) => [tag, codec])))
   const byKey = new Map(codecs.map((codec) => [(codec.number << 3 | 2) >>> 0, codec]))
   const shape: Protobuf.Shape = new Map(codecs.map(({ name, number }) => [number, { name, wireTypes: [2] }]))
   const readerOptions = { format, shape, bytes: options?.bytes }
@@ -402,6 +406,39 @@ export const makePipelineGoJson = (options?: JsonOptions): Serializer<string> =>
   return makeText("pipeline-go-json", frames, Json.carriedByPipelineGo(frames), Json.encodePipelineGo)
 }
 
+/**
+ * Messages as plain JSON text, one at a time, without anything around them: what a person with `wscat` can type, and read.
+ *
+ * **Details**
+ *
+ * Every JSON text comes in as an `InputTransportMessageFrame`; the two `OutputTransportMessage` frames go out as the JSON
+ * of their message. For clients of RTVI that is one RTVI message. Audio goes out as RTVI's `bot-tts-audio`, in base64, and
+ * comes in as `raw-audio`, a message.
+ *
+ * @example
+ * ```ts
+ * import { FrameSerializer, TransportFrames } from "@apipeline/core"
+ *
+ * const message = { label: "rtvi-ai", type: "bot-llm-started" }
+ * const frame = TransportFrames.OutputTransportMessageUrgentFrame.make({ message })
+ * FrameSerializer.makeMessageJson().encodeUnsafe(frame) // => `{"label":"rtvi-ai","type":"bot-llm-started"}`
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeMessageJson = (): Serializer<string> => {
+  const format = "message-json"
+  return make({
+    format,
+    type: "text",
+    carries: (frame) => Transport.carried.has(frame._tag),
+    encodeUnsafe: (frame) => Transport.encode(frame, format),
+    decodeUnsafe: (input) => Transport.decodeValue(Json.parse(input, format)),
+    decodeValueUnsafe: Transport.decodeValue
+  })
+}
+
 const makeText = (
   format: string,
   frames: Json.Frames,
@@ -461,6 +498,24 @@ export const layerProtobuf = (options?: ProtobufOptions): Layer.Layer<FrameSeria
  */
 export const layerPipecat = (options?: ProtobufOptions): Layer.Layer<FrameSerializer> =>
   Layer.sync(FrameSerializer, () => makePipecat(options))
+
+/**
+ * Speaks messages as plain JSON text.
+ *
+ * @example
+ * ```ts
+ * import { FrameSerializer } from "@apipeline/core"
+ * import { Effect } from "effect"
+ *
+ * const format = FrameSerializer.FrameSerializer.useSync(({ format }) => format)
+ * Effect.runSync(Effect.provide(format, FrameSerializer.layerMessageJson())) // => "message-json"
+ * ```
+ *
+ * @see {@link makeMessageJson} for what it does
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerMessageJson = (): Layer.Layer<FrameSerializer> => Layer.sync(FrameSerializer, makeMessageJson)
 
 /**
  * Speaks our own JSON.

@@ -110,6 +110,74 @@ export class BotStoppedSpeakingFrame
 export class BotSpeakingFrame extends Frame.App<BotSpeakingFrame>()("BotSpeakingFrame", {}, { kind: "system" }) {}
 
 /**
+ * Voice activity detection hears the user: the raw signal, where turns are decided by more than that.
+ *
+ * @example
+ * ```ts
+ * import { VoiceFrames } from "@apipeline/core"
+ *
+ * VoiceFrames.VadUserStartedSpeakingFrame.make().kind // => "system"
+ * ```
+ *
+ * @category speaking
+ * @since 0.1.0
+ */
+export class VadUserStartedSpeakingFrame
+  extends Frame.App<VadUserStartedSpeakingFrame>()("VadUserStartedSpeakingFrame", {}, { kind: "system" })
+{}
+
+/**
+ * Voice activity detection does not hear the user any more.
+ *
+ * @example
+ * ```ts
+ * import { VoiceFrames } from "@apipeline/core"
+ *
+ * VoiceFrames.VadUserStoppedSpeakingFrame.make().kind // => "system"
+ * ```
+ *
+ * @category speaking
+ * @since 0.1.0
+ */
+export class VadUserStoppedSpeakingFrame
+  extends Frame.App<VadUserStoppedSpeakingFrame>()("VadUserStoppedSpeakingFrame", {}, { kind: "system" })
+{}
+
+/**
+ * The pipeline ignores the user from now on: while a greeting is spoken, for example.
+ *
+ * @example
+ * ```ts
+ * import { VoiceFrames } from "@apipeline/core"
+ *
+ * VoiceFrames.UserMuteStartedFrame.make().kind // => "system"
+ * ```
+ *
+ * @category speaking
+ * @since 0.1.0
+ */
+export class UserMuteStartedFrame
+  extends Frame.App<UserMuteStartedFrame>()("UserMuteStartedFrame", {}, { kind: "system" })
+{}
+
+/**
+ * The pipeline listens to the user again.
+ *
+ * @example
+ * ```ts
+ * import { VoiceFrames } from "@apipeline/core"
+ *
+ * VoiceFrames.UserMuteStoppedFrame.make().kind // => "system"
+ * ```
+ *
+ * @category speaking
+ * @since 0.1.0
+ */
+export class UserMuteStoppedFrame
+  extends Frame.App<UserMuteStoppedFrame>()("UserMuteStoppedFrame", {}, { kind: "system" })
+{}
+
+/**
  * A new duration for `UserIdle`, from now on; 0 turns it off.
  *
  * @example
@@ -219,6 +287,75 @@ export class InputDtmfFrame extends Frame.App<InputDtmfFrame>()("InputDtmfFrame"
 // ---------------------------------------------------------------------------------------------------------------------
 
 /**
+ * One message of a conversation with a model: a text, or parts, of which those of type `text` have a text.
+ *
+ * @example
+ * ```ts
+ * import { VoiceFrames } from "@apipeline/core"
+ *
+ * const message: VoiceFrames.LlmMessage = { role: "user", content: [{ type: "text", text: "What is this?" }] }
+ * ```
+ *
+ * @category responses
+ * @since 0.1.0
+ */
+export const LlmMessage = Schema.Struct({
+  role: Schema.Literals(["system", "user", "assistant", "tool"]),
+  content: Schema.Union([Schema.String, Schema.Array(Schema.Record(Schema.String, Schema.Unknown))])
+})
+
+/**
+ * One message of a conversation with a model.
+ *
+ * @category responses
+ * @since 0.1.0
+ */
+export type LlmMessage = typeof LlmMessage.Type
+
+/**
+ * The conversation so far: a model answers it. `skipTts`: the answer is to be read, not spoken.
+ *
+ * @example
+ * ```ts
+ * import { VoiceFrames } from "@apipeline/core"
+ *
+ * VoiceFrames.LlmContextFrame.make({ messages: [{ role: "user", content: "hi" }] }).messages.length // => 1
+ * ```
+ *
+ * @category responses
+ * @since 0.1.0
+ */
+export class LlmContextFrame extends Frame.App<LlmContextFrame>()("LlmContextFrame", {
+  messages: Schema.Array(LlmMessage),
+  skipTts: Schema.optionalKey(Schema.Boolean)
+}) {}
+
+/**
+ * Messages that join the conversation. `runLlm`: the model answers now. `skipTts`: that answer is to be read, not
+ * spoken.
+ *
+ * **Details**
+ *
+ * It survives interruptions: what a user has typed is not lost because somebody speaks.
+ *
+ * @example
+ * ```ts
+ * import { VoiceFrames } from "@apipeline/core"
+ *
+ * const messages = [{ role: "user", content: "hi" }] as const
+ * VoiceFrames.LlmMessagesAppendFrame.make({ messages, runLlm: true }).uninterruptible // => true
+ * ```
+ *
+ * @category responses
+ * @since 0.1.0
+ */
+export class LlmMessagesAppendFrame extends Frame.App<LlmMessagesAppendFrame>()("LlmMessagesAppendFrame", {
+  messages: Schema.Array(LlmMessage),
+  runLlm: Schema.Boolean,
+  skipTts: Schema.optionalKey(Schema.Boolean)
+}, { uninterruptible: true }) {}
+
+/**
  * A model has begun to answer: the text up to `LlmResponseEndFrame` belongs together.
  *
  * @example
@@ -234,6 +371,21 @@ export class InputDtmfFrame extends Frame.App<InputDtmfFrame>()("InputDtmfFrame"
 export class LlmResponseStartFrame
   extends Frame.App<LlmResponseStartFrame>()("LlmResponseStartFrame", {}, { kind: "control" })
 {}
+
+/**
+ * A piece of an answer, as the model gives it.
+ *
+ * @example
+ * ```ts
+ * import { VoiceFrames } from "@apipeline/core"
+ *
+ * VoiceFrames.LlmTextFrame.make({ text: "Hel" }).kind // => "data"
+ * ```
+ *
+ * @category responses
+ * @since 0.1.0
+ */
+export class LlmTextFrame extends Frame.App<LlmTextFrame>()("LlmTextFrame", { text: Schema.String }) {}
 
 /**
  * The answer of the model is complete.
@@ -273,7 +425,7 @@ export class VisionImageFrame extends Frame.App<VisionImageFrame>()("VisionImage
 
 /**
  * A model has asked for functions to be called: each id is answered by a `FunctionCallResultFrame` or a
- * `FunctionCallCancelledFrame`.
+ * `FunctionCallCancelledFrame`. `functionNames` are in the order of the ids.
  *
  * @example
  * ```ts
@@ -286,8 +438,31 @@ export class VisionImageFrame extends Frame.App<VisionImageFrame>()("VisionImage
  * @since 0.1.0
  */
 export class FunctionCallsStartedFrame extends Frame.App<FunctionCallsStartedFrame>()("FunctionCallsStartedFrame", {
-  callIds: Schema.Array(Schema.String)
+  callIds: Schema.Array(Schema.String),
+  functionNames: Schema.optionalKey(Schema.Array(Schema.String))
 }, { kind: "system" }) {}
+
+/**
+ * A function that a model asked for is being called now, here or by the client.
+ *
+ * @example
+ * ```ts
+ * import { VoiceFrames } from "@apipeline/core"
+ *
+ * const call = { callId: "call-1", functionName: "get_weather", arguments: { city: "Oslo" } }
+ * VoiceFrames.FunctionCallInProgressFrame.make(call).functionName // => "get_weather"
+ * ```
+ *
+ * @category function calls
+ * @since 0.1.0
+ */
+export class FunctionCallInProgressFrame
+  extends Frame.App<FunctionCallInProgressFrame>()("FunctionCallInProgressFrame", {
+    callId: Schema.String,
+    functionName: Schema.String,
+    arguments: Schema.Unknown
+  }, { kind: "system" })
+{}
 
 /**
  * A function that a model asked for has returned.
@@ -323,3 +498,104 @@ export class FunctionCallResultFrame extends Frame.App<FunctionCallResultFrame>(
 export class FunctionCallCancelledFrame extends Frame.App<FunctionCallCancelledFrame>()("FunctionCallCancelledFrame", {
   callId: Schema.String
 }, { kind: "system" }) {}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// speech
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * A voice has begun to make audio: what comes up to `TtsStoppedFrame` belongs together.
+ *
+ * @example
+ * ```ts
+ * import { VoiceFrames } from "@apipeline/core"
+ *
+ * VoiceFrames.TtsStartedFrame.make().kind // => "control"
+ * ```
+ *
+ * @category speech
+ * @since 0.1.0
+ */
+export class TtsStartedFrame extends Frame.App<TtsStartedFrame>()("TtsStartedFrame", {}, { kind: "control" }) {}
+
+/**
+ * The voice has made all the audio.
+ *
+ * @example
+ * ```ts
+ * import { VoiceFrames } from "@apipeline/core"
+ *
+ * VoiceFrames.TtsStoppedFrame.make().kind // => "control"
+ * ```
+ *
+ * @category speech
+ * @since 0.1.0
+ */
+export class TtsStoppedFrame extends Frame.App<TtsStoppedFrame>()("TtsStoppedFrame", {}, { kind: "control" }) {}
+
+/**
+ * Text that is being spoken, most often one word: it travels with the audio, so that it leaves the output when it is
+ * heard. `segmentId` names the `AggregatedTextFrame` that it is part of.
+ *
+ * @example
+ * ```ts
+ * import { VoiceFrames } from "@apipeline/core"
+ *
+ * VoiceFrames.TtsTextFrame.make({ text: "Hello", segmentId: 7, pts: 120 }).pts // => 120
+ * ```
+ *
+ * @category speech
+ * @since 0.1.0
+ */
+export class TtsTextFrame extends Frame.App<TtsTextFrame>()("TtsTextFrame", {
+  text: Schema.String,
+  segmentId: Schema.optionalKey(Schema.Int)
+}) {}
+
+/**
+ * A segment of what the bot says, in one piece: it comes before its audio.
+ *
+ * **Details**
+ *
+ * `aggregatedBy` is `sentence`, `word`, `token` or a name of your own. `willBeSpoken`: there will be audio. `segmentId`
+ * is what `TtsTextFrame` and `AggregatedTextProgressFrame` call it; default: the frame's id.
+ *
+ * @example
+ * ```ts
+ * import { VoiceFrames } from "@apipeline/core"
+ *
+ * const segment = { text: "Hello there.", aggregatedBy: "sentence", willBeSpoken: true }
+ * VoiceFrames.AggregatedTextFrame.make(segment).kind // => "data"
+ * ```
+ *
+ * @category speech
+ * @since 0.1.0
+ */
+export class AggregatedTextFrame extends Frame.App<AggregatedTextFrame>()("AggregatedTextFrame", {
+  text: Schema.String,
+  aggregatedBy: Schema.String,
+  willBeSpoken: Schema.Boolean,
+  segmentId: Schema.optionalKey(Schema.Int)
+}) {}
+
+/**
+ * How far a segment has been spoken: what was and what was not, which together are its text. It travels with the audio.
+ *
+ * @example
+ * ```ts
+ * import { VoiceFrames } from "@apipeline/core"
+ *
+ * const progress = { segmentId: 7, accumulatedText: "Hello", remainingText: " there." }
+ * VoiceFrames.AggregatedTextProgressFrame.make(progress).kind // => "data"
+ * ```
+ *
+ * @category speech
+ * @since 0.1.0
+ */
+export class AggregatedTextProgressFrame
+  extends Frame.App<AggregatedTextProgressFrame>()("AggregatedTextProgressFrame", {
+    segmentId: Schema.Int,
+    accumulatedText: Schema.String,
+    remainingText: Schema.String
+  })
+{}
