@@ -12,7 +12,7 @@ import {
   toDestination
 } from "@apipeline/core/TransportFrames"
 import * as TransportOutput from "@apipeline/core/TransportOutput"
-import { LlmResponseEndFrame } from "@apipeline/core/VoiceFrames"
+import { LlmResponseEndFrame, TtsStoppedFrame } from "@apipeline/core/VoiceFrames"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Effect, Latch, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -212,7 +212,7 @@ describe("chunks", () => {
       deepStrictEqual(allSamples(sent), Array.from({ length: 1280 }, (_, i) => i + 1))
     }))
 
-  for (const end of [OutputAudioEndFrame.make(), LlmResponseEndFrame.make()]) {
+  for (const end of [OutputAudioEndFrame.make(), LlmResponseEndFrame.make(), TtsStoppedFrame.make()]) {
     it.effect(`full chunk, half chunk, ${end._tag}: written = full + half + silence`, () =>
       Effect.gen(function*() {
         const { down, queue, sent, times } = yield* start()

@@ -4,6 +4,7 @@ import * as MessageProtocol from "@apipeline/core/MessageProtocol"
 import * as Pipeline from "@apipeline/core/Pipeline"
 import * as PipelineTask from "@apipeline/core/PipelineTask"
 import * as Processor from "@apipeline/core/Processor"
+import * as TelephonyTransport from "@apipeline/core/TelephonyTransport"
 import type * as TransportContract from "@apipeline/core/testing/TransportContract"
 import type * as Transport from "@apipeline/core/Transport"
 import {
@@ -241,6 +242,31 @@ describe("sessions", () => {
       yield* Effect.sleep(150)
       strictEqual(pipecat.decodeUnsafe(client.received.at(-1)!)._tag, "StartInterruptionFrame")
       assert.isBelow(heard(client), 600)
+    }))
+
+  it.live("a transport may be made of the messages themselves: a telephone call", () =>
+    Effect.gen(function*() {
+      const served = yield* serve({
+        paths: { "/twilio": (messages) => TelephonyTransport.make(messages) },
+        session: (transport) => PipelineTask.make(Pipeline.make(transport.input, transport.output))
+      })
+      const client = yield* connect(`${served.url}/twilio`)
+      client.socket.send(JSON.stringify({ event: "connected", protocol: "Call", version: "1.0.0" }))
+      client.socket.send(JSON.stringify({ event: "start", start: { streamSid: "MZ1", callSid: "CA1" } }))
+      const payload = Buffer.alloc(160, 0x90).toString("base64")
+      const sending = yield* Effect.forkScoped(Effect.forever(Effect.andThen(
+        Effect.sleep(20),
+        Effect.sync(() => client.socket.send(JSON.stringify({ event: "media", streamSid: "MZ1", media: { payload } })))
+      )))
+      yield* until(() => client.received.filter((message) => String(message).includes(`"media"`)).length > 3)
+      yield* Fiber.interrupt(sending)
+      client.socket.send(JSON.stringify({ event: "stop", streamSid: "MZ1", stop: { callSid: "CA1" } }))
+      yield* closing(client)
+      yield* gone(served)
+
+      const silent = yield* connect(`${served.url}/twilio`)
+      silent.socket.close()
+      yield* gone(served)
     }))
 
   it.live("a request that is no WebSocket is told so", () =>

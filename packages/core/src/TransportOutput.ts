@@ -25,7 +25,7 @@ import {
   OutputTransportMessageFrame,
   OutputTransportMessageUrgentFrame
 } from "./TransportFrames.ts"
-import { BotStoppedSpeakingFrame, LlmResponseEndFrame } from "./VoiceFrames.ts"
+import { BotStoppedSpeakingFrame, LlmResponseEndFrame, TtsStoppedFrame } from "./VoiceFrames.ts"
 
 /**
  * Options of an output.
@@ -60,7 +60,10 @@ export interface Options {
    * Default: none but the default one.
    */
   readonly destinations?: ReadonlyArray<string> | undefined
-  /** Control or data frames after which no more audio of an utterance comes. Default: `LlmResponseEndFrame`. */
+  /**
+   * Control or data frames after which no more audio of an utterance comes. Default: `TtsStoppedFrame` and
+   * `LlmResponseEndFrame`.
+   */
   readonly flushOn?: ReadonlyArray<Frame.AnyClass> | undefined
   /** How long a frame may take to be sent. Default: 5 seconds. */
   readonly sendTimeout?: Duration.Input | undefined
@@ -124,7 +127,9 @@ const settings = (options: Options) => {
     speakingInterval: millis("speakingInterval", options.speakingInterval ?? 200, 1),
     sendTimeout: millis("sendTimeout", options.sendTimeout ?? "5 seconds", 1),
     clearTimeout: millis("clearTimeout", options.clearTimeout ?? 500, 1),
-    flushOn: new Set([OutputAudioEndFrame, ...options.flushOn ?? [LlmResponseEndFrame]].map(({ tag }) => tag))
+    flushOn: new Set(
+      [OutputAudioEndFrame, ...options.flushOn ?? [TtsStoppedFrame, LlmResponseEndFrame]].map(({ tag }) => tag)
+    )
   }
 }
 

@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import type { MessageProtocol } from "@apipeline/core/MessageProtocol"
+import type { MessageProtocol, Wire } from "@apipeline/core/MessageProtocol"
 import type { PipelineTask, TaskExit } from "@apipeline/core/PipelineTask"
 import * as Transport from "@apipeline/core/Transport"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
@@ -27,9 +27,10 @@ import * as Option from "effect/Option"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type * as Socket from "effect/socket/Socket"
+import type * as Stream from "effect/Stream"
 import { createServer } from "node:http"
 import { ClientLine, makeBucket, type Settings, sizeOf } from "./internal/clientLine.ts"
-import { fromSocketError, makeConnection } from "./internal/messageConnection.ts"
+import { fromSocketError, makeConnection, makeMessages } from "./internal/messageConnection.ts"
 import { makePeer, type Peer } from "./internal/peer.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -52,6 +53,36 @@ export interface Client {
   /** `Authorization: Bearer ...`, or `?token=...`. */
   readonly token: string | undefined
 }
+
+/**
+ * The messages of a client, for a transport that has more to do with them than a protocol can: a telephone call.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Messages {
+  /** Until the client is gone. */
+  readonly incoming: Stream.Stream<Wire, Transport.TransportError>
+  readonly send: (message: Wire) => Effect.Effect<void, Transport.TransportError>
+  /** With the code 1000, unless another is given. */
+  readonly close: (reason: string, code?: number) => Effect.Effect<void, Transport.TransportError>
+}
+
+/**
+ * What is spoken on a path: a protocol, an Effect that makes one for each client, or a function that makes the transport
+ * of each client itself (`TelephonyTransport.make`).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Spoken<R> =
+  | MessageProtocol
+  | Effect.Effect<MessageProtocol, never, R | Scope.Scope>
+  | ((messages: Messages, client: Client) => Effect.Effect<
+    { readonly transport: Transport.Transport },
+    Transport.TransportError,
+    R | Scope.Scope
+  >)
 
 /**
  * How much of what a client may do. What is beyond closes its connection.
@@ -81,10 +112,8 @@ export interface Limits {
  * @since 0.1.0
  */
 export interface Options<E = never, R = never> {
-  /** What is spoken on which path. A protocol that remembers something is an Effect, run for each client. */
-  readonly paths: Readonly<
-    Record<string, MessageProtocol | Effect.Effect<MessageProtocol, never, R | Scope.Scope>>
-  >
+  /** What is spoken on which path. */
+  readonly paths: Readonly<Record<string, Spoken<R>>>
   /**
    * Makes the task of a client, in the scope of its session. It is run when it has been made; the session ends when the
    * task does, or when the client leaves.
@@ -246,11 +275,14 @@ export const layer = <E = never, R = never>(
       const run = Effect.fnUntraced(function*(
         client: Client,
         line: ClientLine,
-        connection: Transport.Connection
+        made: Effect.Effect<Transport.Transport, Transport.TransportError, R | Scope.Scope>
       ) {
-        const transport = yield* Transport.make(connection, options.transport)
+        const making = Effect.gen(function*() {
+          const transport = yield* made
+          return { transport, task: yield* options.session(transport, client) }
+        })
         // told before the scope closes the connection
-        const task = yield* Effect.onError(options.session(transport, client), (cause) =>
+        const { task, transport } = yield* Effect.onError(making, (cause) =>
           Effect.sync(() => {
             if (Cause.hasInterruptsOnly(cause)) line.because(1001, "the server goes away")
             else line.because(1011, `no session: ${Cause.squash(cause)}`)
@@ -300,7 +332,7 @@ export const layer = <E = never, R = never>(
         client: Client,
         peer: Peer,
         socket: Socket.Socket,
-        made: Options<E, R>["paths"][string]
+        spoken: Spoken<R>
       ) {
         const opened = yield* Effect.result(Effect.mapError(socket.reader, fromSocketError))
         if (Result.isFailure(opened)) {
@@ -316,14 +348,11 @@ export const layer = <E = never, R = never>(
           return yield* line.close(refused.code, refused.text)
         }
         const since = clock.currentTimeMillisUnsafe()
-        const protocol = Effect.isEffect(made) ? yield* made : made
         const mayCome = makeBucket(clock, config.messagesPerSecond)
-        const connection = yield* makeConnection({
-          name: `client ${client.id}`,
-          protocol,
+        const socketOptions = {
           reader,
           writer,
-          admit: (message) => {
+          admit: (message: Wire) => {
             const size = sizeOf(message)
             if (size > config.messageSize) {
               return line.refuse(1009, `a message of ${size} bytes; the limit is ${config.messageSize}`)
@@ -335,11 +364,19 @@ export const layer = <E = never, R = never>(
           onInvalid: line.onInvalid,
           onValid: line.onValid,
           room: line.room,
-          close: (reason) => line.close(1000, reason)
-        })
+          close: (reason: string, code = 1000) => line.close(code, reason)
+        }
+        const making = typeof spoken === "function"
+          ? Effect.map(spoken(makeMessages(socketOptions), client), ({ transport }) => transport)
+          : Effect.gen(function*() {
+            const protocol = Effect.isEffect(spoken) ? yield* spoken : spoken
+            yield* Effect.logDebug(`speaks ${protocol.name}`)
+            const connection = yield* makeConnection({ ...socketOptions, name: `client ${client.id}`, protocol })
+            return yield* Transport.make(connection, options.transport)
+          })
         if (config.ping !== undefined) yield* Effect.forkScoped(line.watch(config.ping))
-        yield* Effect.logInfo(`connected: ${client.url.pathname}, ${protocol.name}`)
-        yield* run(client, line, connection).pipe(
+        yield* Effect.logInfo(`connected: ${client.url.pathname}`)
+        yield* run(client, line, making).pipe(
           Effect.scoped,
           Effect.onExit((exit) => {
             const { code, text } = line.because(
@@ -353,7 +390,7 @@ export const layer = <E = never, R = never>(
         )
       })
 
-      for (const [path, made] of Object.entries(options.paths)) {
+      for (const [path, spoken] of Object.entries(options.paths)) {
         yield* router.add(
           "GET",
           path as HttpRouter.PathInput,
@@ -365,7 +402,7 @@ export const layer = <E = never, R = never>(
               return HttpServerResponse.text("expected a WebSocket", { status: 426, headers: { upgrade: "websocket" } })
             }
             const socket = yield* request.upgrade
-            yield* session(client, makePeer(request), socket, made).pipe(
+            yield* session(client, makePeer(request), socket, spoken).pipe(
               Effect.scoped,
               Effect.provide(services),
               Effect.catchCause((cause) =>

@@ -74,6 +74,27 @@ export interface Options {
   readonly close: (reason: string) => Effect.Effect<void, Transport.TransportError>
 }
 
+/** Messages as they come and go, for who makes a transport of them without a `MessageProtocol`. */
+export const makeMessages = ({ admit, close, reader, room, writer }: Omit<Options, "name" | "protocol">) => ({
+  incoming: Stream.fromPull(Effect.succeed(
+    Effect.tap(Effect.mapError(reader.pull, fromSocketError), (messages) => {
+      if (admit === undefined) return Effect.void
+      for (const message of messages) {
+        const refused = admit(message)
+        if (refused !== undefined) return refused
+      }
+      return Effect.void
+    })
+  )),
+  send: (message: Wire): Effect.Effect<void, Transport.TransportError> =>
+    Effect.suspend(() => {
+      const write = Effect.mapError(writer.write(message), fromSocketError)
+      const wait = room?.()
+      return wait === undefined ? write : Effect.andThen(wait, write)
+    }),
+  close
+})
+
 export const makeConnection = (
   options: Options
 ): Effect.Effect<Transport.Connection, never, Scope.Scope> =>
