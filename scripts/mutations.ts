@@ -76,13 +76,13 @@ const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "make pushes of strangers the plain calls that the lane's own are",
-    file: internal("port"),
+    file: internal("pusher"),
     find: "!self.handling || running.lane !== self.lane",
     replace: "!self.handling"
   },
   {
     name: "hold a synchronous handler's pushes back for room on another edge",
-    file: internal("port"),
+    file: internal("pusher"),
     find: "} else if ((this.blocked & way) !== 0) {",
     replace: "} else if (this.blocked !== 0) {"
   },
@@ -94,7 +94,7 @@ const mutations: ReadonlyArray<Mutation> = [
   },
   {
     name: "see to no end of room in front of a synchronous handler's pushes",
-    file: internal("port"),
+    file: internal("pusher"),
     find: "if (result !== undefined || next.pending !== undefined) self.wait(",
     replace: "if (result !== undefined) self.wait("
   },

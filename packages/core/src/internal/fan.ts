@@ -1,7 +1,8 @@
 import * as Effect from "effect/Effect"
 import type * as Frame from "../Frame.ts"
+import { inLane, type Work } from "./handler.ts"
 import { running } from "./lane.ts"
-import { type Entry, inLane, type Port, type Work } from "./port.ts"
+import type { Entry, Port } from "./port.ts"
 
 /** How the branches' outputs become one again. */
 export type FanMode =

@@ -4,10 +4,12 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as Frame from "../Frame.ts"
 import type { ErrorPolicy } from "../Processor.ts"
+import { asEffect, handlerIn, type Handlers, inLane, type UserHandler, type Work } from "./handler.ts"
 import type { Kernel } from "./kernel.ts"
 import type { Lane, Strategy } from "./lane.ts"
 import { Metering } from "./metering.ts"
-import { asEffect, handlerIn, type Handlers, inLane, Port, Pusher, type UserHandler, type Work } from "./port.ts"
+import { Port } from "./port.ts"
+import { Pusher } from "./pusher.ts"
 
 /** What a processor's description comes down to. */
 export interface Definition {

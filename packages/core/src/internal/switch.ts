@@ -2,9 +2,10 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import type * as Frame from "../Frame.ts"
 import { all, enter, Fan, isEnd, isMark, Mark } from "./fan.ts"
+import { inLane, type Work } from "./handler.ts"
 import { running } from "./lane.ts"
 import type { Definition, Guardian, Node, SetUpFailure } from "./node.ts"
-import { inLane, type Port, PortLane, type Work } from "./port.ts"
+import { type Port, PortLane } from "./port.ts"
 
 /** What a strategy sees of a switcher. */
 export interface State {
