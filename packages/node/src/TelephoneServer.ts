@@ -5,10 +5,9 @@
  * @since 0.1.0
  */
 import type { PipelineTask } from "@apipeline/core/PipelineTask"
-import type { Call, Vendor } from "@apipeline/core/Telephony"
+import * as Telephony from "@apipeline/core/Telephony"
 import * as TelephonyTransport from "@apipeline/core/TelephonyTransport"
-import type * as Transport from "@apipeline/core/Transport"
-import type * as Arr from "effect/Array"
+import * as Transport from "@apipeline/core/Transport"
 import * as ByteSize from "effect/ByteSize"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
@@ -16,16 +15,13 @@ import * as Effect from "effect/Effect"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
-import type * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Layer from "effect/Layer"
-import type * as Pull from "effect/Pull"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as CallAnswer from "./internal/callAnswer.ts"
-import { fromSocketError } from "./internal/messageConnection.ts"
-import * as Sessions from "./internal/sessions.ts"
-import type { Client, Limits } from "./WebSocketServer.ts"
+import * as WebSocketServer from "./WebSocketServer.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // models
@@ -39,7 +35,7 @@ import type { Client, Limits } from "./WebSocketServer.ts"
  */
 export interface Telephone extends TelephonyTransport.TelephonyTransport<never, never, unknown> {
   /** The connection: whoever the vendor is. */
-  readonly client: Client
+  readonly client: WebSocketServer.Client
 }
 
 /**
@@ -83,12 +79,12 @@ export interface Options<E = never, R = never> {
    */
   readonly answers?: AnswerOptions | undefined
   /** Messages of calls are no longer than 64 KiB, unless `maxMessageSize` of `telephony` says so. */
-  readonly limits?: Limits | undefined
+  readonly limits?: WebSocketServer.Limits | undefined
   /**
    * Who may connect (4003 otherwise): vendors sign their requests, or are given a token with the URL. It does not know
    * the call yet. Default: everybody.
    */
-  readonly authorize?: ((client: Client) => Effect.Effect<boolean, never, R>) | undefined
+  readonly authorize?: ((client: WebSocketServer.Client) => Effect.Effect<boolean, never, R>) | undefined
   /** As for `WebSocketServer.layer`: who has vanished is found out. Default: every 15 seconds, 10 seconds. */
   readonly ping?: { readonly interval?: Duration.Input; readonly timeout?: Duration.Input } | false | undefined
   /** The call is ended in order after that. Default: never. */
@@ -105,9 +101,9 @@ export interface Options<E = never, R = never> {
  */
 export class TelephoneServer extends Context.Service<TelephoneServer, {
   /** That are on, in the order in which they came. */
-  readonly calls: Effect.Effect<ReadonlyArray<Call>>
+  readonly calls: Effect.Effect<ReadonlyArray<Telephony.Call>>
   /** Who is connected, those included whose call has not started. */
-  readonly clients: Effect.Effect<ReadonlyArray<Client>>
+  readonly clients: Effect.Effect<ReadonlyArray<WebSocketServer.Client>>
   /** How many have come so far, those included that were sent away. */
   readonly connections: Effect.Effect<number>
 }>()("@apipeline/node/TelephoneServer") {}
@@ -133,7 +129,7 @@ export class TelephoneServer extends Context.Service<TelephoneServer, {
  * @since 0.1.0
  */
 export const answer = (
-  vendor: Extract<Vendor, CallAnswer.Asking>,
+  vendor: Extract<Telephony.Vendor, CallAnswer.Asking>,
   options: AnswerOptions & { readonly url: string }
 ): { readonly contentType: string; readonly body: string } =>
   CallAnswer.make(vendor, options.url, options.parameters ?? {}, options.sampleRate ?? 16_000)
@@ -176,15 +172,13 @@ const answering = (vendor: CallAnswer.Asking, path: string, options: AnswerOptio
 // calls
 // ---------------------------------------------------------------------------------------------------------------------
 
-const nameOf = ({ callId, streamId, vendor }: Call): string => `a call of ${vendor}, ${callId ?? streamId ?? "no id"}`
-
 /**
  * Serves calls with an `HttpRouter`, beside whatever else it serves.
  *
  * **Details**
  *
- * - The vendor is found out by the first messages. When no call starts within `startTimeout` of `telephony` the
- *   connection is closed (1008).
+ * - The vendor is found out by the first messages. When no call starts within `startTimeout` of `telephony`, or what comes
+ *   before is too much, the connection is closed.
  * - A vendor that ends the call cancels its task; when the task ends, the call is hung up and the connection is closed
  *   (1000, or 1011 when the task has failed).
  * - When the server is to end, calls are ended in order: what the bot still has to say gets out, then they are hung up
@@ -221,105 +215,79 @@ const nameOf = ({ callId, streamId, vendor }: Call): string => `a call of ${vend
 export const layer = <E = never, R = never>(
   options: Options<E, R>
 ): Layer.Layer<TelephoneServer, never, HttpRouter.HttpRouter | Exclude<R, Scope.Scope>> => {
-  const { answers, path, telephony = {} } = options
-  const maxMessageSize = telephony.maxMessageSize ?? 65_536
-  const config = Sessions.settings("TelephoneServer", {
-    ...options,
-    limits: { ...options.limits, messageSize: options.limits?.messageSize ?? maxMessageSize }
-  })
+  const { answers, path, telephony = {}, ...rest } = options
+  const { invalidMessages = 50, messageSize = telephony.maxMessageSize ?? 65_536 } = options.limits ?? {}
   const startTimeout = Duration.toMillis(telephony.startTimeout ?? "10 seconds")
-  Sessions.positive("TelephoneServer", "telephony.startTimeout", startTimeout)
-  return Layer.effect(
-    TelephoneServer,
-    Effect.gen(function*() {
-      const router = yield* HttpRouter.HttpRouter
-      const services = yield* Effect.context<Exclude<R, Scope.Scope>>()
-      const sessions = yield* Sessions.make<Exclude<R, Scope.Scope>>(
-        config,
-        options as Sessions.Options<Exclude<R, Scope.Scope>>
-      )
-      const calls = new Map<number, Call>()
+  if (!(startTimeout > 0 && startTimeout < Infinity)) {
+    throw new TypeError(
+      `TelephoneServer: telephony.startTimeout: found ${startTimeout} ms, expected a finite duration greater than zero`
+    )
+  }
+  const telephones = new WeakMap<WebSocketServer.Client, Telephone>()
 
-      const open = Effect.fnUntraced(function*(line: Sessions.Line) {
-        const { client, reader, writer } = line
-        let started = false
-        let before = 0
-        const admit = (message: string | Uint8Array): Effect.Effect<void, Transport.TransportError> | undefined =>
-          line.admit(message) ??
-            (started || ++before <= config.invalidMessages
-              ? undefined
-              : line.refuse(1008, `${before} messages, and no call has started`))
-        const pull: Pull.Pull<Arr.NonEmptyReadonlyArray<string | Uint8Array>, Transport.TransportError> = Effect
-          .mapError(reader.pull, fromSocketError).pipe(
-            Effect.flatMap((messages) => {
-              for (const message of messages) {
-                const refused = admit(message)
-                if (refused !== undefined) return Effect.andThen(refused, Effect.succeed(messages))
-              }
-              return Effect.succeed(messages)
-            })
-          )
-        const write = (message: string | Uint8Array): Effect.Effect<void, Transport.TransportError> =>
-          Effect.mapError(writer.write(message), fromSocketError)
-        yield* Effect.logInfo(`connected: ${client.url.pathname}`)
-        const telephone = yield* TelephonyTransport.make({
-          incoming: Stream.fromPull(Effect.succeed(pull)),
-          send: (message) =>
-            Effect.suspend(() => {
-              const wait = line.room()
-              return wait === undefined ? write(message) : Effect.andThen(wait, write(message))
-            }),
-          close: (reason) => line.close(1000, reason)
-        }, telephony as TelephonyTransport.Options<never, never, unknown, never>).pipe(
-          Effect.tapError((error) =>
-            Effect.sync(() => {
-              if (error.reason._tag === "TimedOut") line.because(1008, `no call has started within ${startTimeout} ms`)
-              else line.because(1000, `no call: ${error.message}`)
-            })
-          )
-        )
-        started = true
-        const { call, transport } = telephone
-        yield* Effect.acquireRelease(
-          Effect.sync(() => void calls.set(client.id, call)),
-          () => Effect.sync(() => void calls.delete(client.id))
-        )
-        yield* Effect.logInfo(nameOf(call))
-        yield* Effect.forkScoped(watchInvalid(line, transport))
-        const task = yield* options.session({ ...telephone, client })
-        return { task, transport, cancels: telephony.transport?.input?.onDisconnect === undefined }
-      })
-
-      yield* router.add(
-        "GET",
-        path,
-        Effect.provide(sessions.serve(open), services) as Effect.Effect<HttpServerResponse.HttpServerResponse>
-      )
-      if (answers !== undefined) {
-        for (const vendor of CallAnswer.asking) {
-          for (const method of ["GET", "POST"] as const) {
-            yield* router.add(method, `${path}/${vendor}`, answering(vendor, path, answers))
-          }
-        }
-      }
-      return {
-        calls: Effect.sync(() => [...calls.values()]),
-        clients: sessions.clients,
-        connections: sessions.connections
-      }
+  /** Waits for the call, and gives up where there is nothing but noise. */
+  const pickUp = Effect.fnUntraced(function*(messages: WebSocketServer.Messages, client: WebSocketServer.Client) {
+    let started = false
+    let noise = 0
+    const starts = (message: string | Uint8Array): boolean =>
+      Option.isSome(Telephony.detect([message], telephony)) || ++noise > invalidMessages
+    const incoming = Stream.mapArrayEffect(messages.incoming, (received) => {
+      // audio may come in one go with the start
+      started ||= received.some(starts)
+      return noise <= invalidMessages
+        ? Effect.succeed(received)
+        : Effect.fail(refused(`${noise} messages, none of which starts one`))
     })
+    let made: TelephonyTransport.TelephonyTransport<never, never, unknown> | undefined
+    made = yield* TelephonyTransport.make({
+      ...messages,
+      incoming,
+      close: (reason) => messages.close(made === undefined ? `no call: ${reason}` : reason)
+    }, telephony)
+    const { call, transport } = made
+    yield* Effect.logInfo(`${call.vendor} ${call.callId ?? call.streamId ?? ""}`)
+    yield* Effect.forkScoped(watchInvalid(transport, invalidMessages))
+    telephones.set(client, { ...made, client })
+    return made
+  })
+
+  const server = WebSocketServer.layer<E, R>({
+    ...rest,
+    paths: { [path]: pickUp },
+    session: (_, client) => Effect.suspend(() => options.session(telephones.get(client)!)),
+    transport: telephony.transport,
+    limits: { ...options.limits, messageSize }
+  })
+  const documents = answers === undefined ? [] : CallAnswer.asking.flatMap((vendor) => {
+    const document = answering(vendor, path, answers)
+    return (["GET", "POST"] as const).map((method) => HttpRouter.add(method, `${path}/${vendor}`, document))
+  })
+  const service = Layer.effect(
+    TelephoneServer,
+    Effect.map(WebSocketServer.WebSocketServer, ({ clients, connections }) => ({
+      calls: Effect.map(clients, (all) => all.flatMap((client) => telephones.get(client)?.call ?? [])),
+      clients,
+      connections
+    }))
   )
+  return Layer.mergeAll(Layer.provide(service, server), ...documents)
 }
 
-/** Ends a connection from which nothing comes that can be understood. What can be is counted by the transport. */
-const watchInvalid = (line: Sessions.Line, transport: Transport.Transport): Effect.Effect<void> => {
+const refused = (reason: string): Transport.TransportError =>
+  new Transport.TransportError({ reason: new Transport.ConnectionClosed({ reason }) })
+
+/** Ends a call in which nothing comes any more that can be understood: so many messages in a row. */
+const watchInvalid = (transport: Transport.Transport, limit: number): Effect.Effect<void> => {
   let understood = 0
-  return Effect.asVoid(Effect.ignore(Stream.runForEach(transport.events, (event) =>
-    Effect.gen(function*() {
-      if (event._tag !== "InvalidMessage") return
-      const { frames } = yield* transport.received
-      if (frames !== understood) line.onValid()
-      understood = frames
-      yield* Effect.tapError(line.onInvalid(event.error), (error) => transport.close(error.message))
-    }))))
+  let invalid = 0
+  return Stream.runForEach(
+    transport.events,
+    (event) =>
+      event._tag !== "InvalidMessage" ? Effect.void : Effect.flatMap(transport.received, ({ frames }) => {
+        invalid = frames === understood ? invalid + 1 : 1
+        understood = frames
+        if (invalid < limit) return Effect.void
+        return transport.close(`too many messages that cannot be understood; the last: ${event.error.message}`)
+      })
+  )
 }

@@ -20,9 +20,13 @@ const microphoneProblem = (error) => {
 }
 
 export class Sound {
-  /** To be called from a click: browsers are silent before one. */
+  /** To be called from a click: browsers are silent before one. Fails with an error whose message is for people. */
   static async open(handlers) {
     const context = new AudioContext({ latencyHint: "interactive" })
+    if (context.audioWorklet === undefined) {
+      await context.close()
+      throw new Error("The browser gives sound only to pages from this machine, or over HTTPS")
+    }
     const url = workletUrl()
     try {
       await context.audioWorklet.addModule(url)
@@ -65,7 +69,7 @@ export class Sound {
         audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true }
       })
     } catch (error) {
-      throw new Error(microphoneProblem(error))
+      throw new Error(microphoneProblem(error), { cause: error })
     }
     for (const track of this.stream.getTracks()) {
       // not told of a track that is stopped from here

@@ -14,44 +14,45 @@ export class Conversation {
   constructor(list, onLatency) {
     this.list = list
     this.onLatency = onLatency
+    this.follow()
     this.reset()
   }
 
   reset() {
     this.list.replaceChildren()
+    this.following = true
     this.user = undefined
     this.bot = undefined
+    /** Whether what the bot says next is another turn. */
+    this.over = true
+    this.segments = new Map()
     this.tools = new Map()
     this.asked = undefined
+    this.early = undefined
     this.answering = false
-    this.audible = false
   }
 
   // what is on the page
 
-  append(node) {
-    const view = this.list.parentElement
-    const atEnd = view.scrollHeight - view.scrollTop - view.clientHeight < 80
-    this.list.append(node)
-    if (atEnd) this.follow()
-  }
-
-  /** Keeps the newest in sight. */
+  /** Keeps the newest in sight, unless somebody has scrolled up. */
   follow() {
     const view = this.list.parentElement
-    view.scrollTop = view.scrollHeight
-  }
-
-  update(change) {
-    const view = this.list.parentElement
-    const atEnd = view.scrollHeight - view.scrollTop - view.clientHeight < 80
-    change()
-    if (atEnd) this.follow()
+    let top = 0
+    view.addEventListener("scroll", () => {
+      const left = view.scrollHeight - view.scrollTop - view.clientHeight
+      this.following = left < 40 || this.following && view.scrollTop >= top
+      top = view.scrollTop
+    })
+    const observer = new ResizeObserver(() => {
+      if (this.following) view.scrollTop = view.scrollHeight
+    })
+    observer.observe(view)
+    observer.observe(this.list)
   }
 
   /** A remark between what is said. */
   note(text, isError = false) {
-    this.append(element("li", isError ? "note error" : "note", text))
+    this.list.append(element("li", isError ? "note error" : "note", text))
   }
 
   turn(who, name) {
@@ -59,7 +60,7 @@ export class Conversation {
     const text = element("p", "text")
     const meta = element("p", "meta")
     item.append(element("span", "who", name), text, meta)
-    this.append(item)
+    this.list.append(item)
     return { item, text, meta }
   }
 
@@ -69,8 +70,7 @@ export class Conversation {
   openUser() {
     if (this.user === undefined) {
       this.user = { ...this.turn("user", "You"), finals: [], interim: "", since: performance.now() }
-      this.bot = undefined
-      this.answering = false
+      this.over = true
     }
     return this.user
   }
@@ -84,9 +84,7 @@ export class Conversation {
   showUser() {
     const { finals, interim, text } = this.user
     const before = finals.join(" ")
-    this.update(() =>
-      text.replaceChildren(before, element("span", "interim", before && interim ? ` ${interim}` : interim))
-    )
+    text.replaceChildren(before, element("span", "interim", before && interim ? ` ${interim}` : interim))
   }
 
   /** What was typed. `speech`: the answer will be heard. */
@@ -96,12 +94,11 @@ export class Conversation {
     this.showUser()
     this.closeUser()
     this.asked = { at: performance.now(), speech }
-    this.follow()
+    this.following = true
   }
 
   userStarted() {
-    // a pause, not a new turn, as long as nobody has answered
-    if (this.user === undefined || this.user.stopped !== undefined && this.user.finals.length > 0) this.closeUser()
+    // as long as nobody has answered, it was a pause
     const user = this.openUser()
     user.item.classList.add("active")
     if (user.finals.length === 0 && user.interim === "") user.text.replaceChildren(element("span", "interim", "…"))
@@ -119,6 +116,8 @@ export class Conversation {
       user.text.replaceChildren(element("span", "interim", "(no transcript)"))
     }
     this.asked = { at: voiceEnd ?? user.stopped, noticed: user.stopped, speech: true }
+    // sound may overtake messages
+    if (this.early !== undefined && user.stopped - this.early < 300) this.answered(this.early)
   }
 
   transcript({ final, text }) {
@@ -140,9 +139,17 @@ export class Conversation {
 
   /** The bot's turn that is going on. */
   openBot() {
-    if (this.bot === undefined) {
+    if (this.over) {
+      this.over = false
       this.closeUser()
-      this.bot = { ...this.turn("bot", "Bot"), segments: new Map(), tokens: "", words: [], spoken: false }
+      this.bot = {
+        ...this.turn("bot", "Bot"),
+        segments: new Map(),
+        tokens: "",
+        words: [],
+        spoken: false,
+        finished: false
+      }
       this.showLatency()
     }
     return this.bot
@@ -150,8 +157,8 @@ export class Conversation {
 
   responseStarted() {
     this.answering = true
-    // a new answer is a new turn, unless it goes on with what the last one began: after a function call, for example
-    if (this.bot?.finished === true) this.bot = undefined
+    // unless it goes on with what the last one began: after a function call, for example
+    if (this.bot?.finished === true) this.over = true
   }
 
   responseStopped() {
@@ -161,36 +168,37 @@ export class Conversation {
   token({ text }) {
     const bot = this.openBot()
     bot.tokens += text
-    this.showBot()
+    this.showBot(bot)
   }
 
   word({ text }) {
-    const bot = this.openBot()
-    bot.words.push(text)
-    if (bot.segments.size === 0) this.showBot()
+    if (this.over || this.bot.segments.size > 0) return
+    this.bot.words.push(text)
+    this.showBot(this.bot)
   }
 
   segment(data) {
-    const bot = this.openBot()
-    const id = data.segment_id ?? `segment ${bot.segments.size}`
+    const id = data.segment_id ?? `segment ${this.segments.size}`
+    // what is heard of an earlier turn belongs there
+    const bot = this.segments.get(id) ?? this.openBot()
+    this.segments.set(id, bot)
     const progress = data.spoken_progress
     const willBeSpoken = data.will_be_spoken ?? data.spoken ?? false
     bot.segments.set(id, {
       said: progress?.accumulated_text ?? (willBeSpoken && data.spoken_status !== undefined ? "" : data.text),
       rest: progress?.remaining_text ?? (willBeSpoken && data.spoken_status === "new" ? data.text : "")
     })
-    if (!willBeSpoken && this.asked?.speech === false) this.answered()
-    this.showBot()
+    if (!willBeSpoken && this.asked?.speech === false) this.answered(performance.now())
+    this.showBot(bot)
   }
 
-  showBot() {
-    const { segments, text, tokens, words } = this.bot
+  showBot({ segments, text, tokens, words }) {
     const parts = segments.size > 0
       ? [...segments.values()].flatMap(({ rest, said }) => [said, element("span", "unspoken", rest), " "])
       : tokens === ""
       ? [words.join(" ")]
       : [element("span", "unspoken", tokens)]
-    this.update(() => text.replaceChildren(...parts))
+    text.replaceChildren(...parts)
   }
 
   botStarted() {
@@ -208,10 +216,10 @@ export class Conversation {
   }
 
   interrupted() {
-    if (this.bot === undefined) return
+    if (this.bot === undefined || this.bot.finished) return
     const { item, meta, spoken, text } = this.bot
     item.classList.remove("active")
-    if (spoken && !this.bot.finished || text.querySelector(".unspoken")?.textContent) {
+    if (spoken || text.querySelector(".unspoken")?.textContent) {
       item.classList.add("interrupted")
       meta.append(element("span", "tag", "interrupted"))
     }
@@ -220,14 +228,17 @@ export class Conversation {
   }
 
   /** The first sound of an answer is heard, or its first text seen. */
-  answered(delay = 0) {
+  answered(at) {
+    this.early = this.asked === undefined ? at : undefined
     if (this.asked === undefined) return
-    const now = performance.now() + delay
-    const { at, noticed } = this.asked
+    const { noticed } = this.asked
+    this.latency = {
+      total: Math.max(0, at - this.asked.at),
+      noticed: noticed === undefined ? undefined : Math.max(0, at - noticed)
+    }
     this.asked = undefined
-    this.latency = { total: now - at, noticed: noticed === undefined ? undefined : now - noticed }
     this.onLatency(this.latency)
-    if (this.bot !== undefined) this.showLatency()
+    if (!this.over) this.showLatency()
   }
 
   showLatency() {
@@ -248,11 +259,11 @@ export class Conversation {
     if (row === undefined) {
       row = element("li", "note tool")
       this.tools.set(id, row)
-      this.append(row)
+      this.list.append(row)
     }
     const known = name ?? row.dataset.name ?? "a function"
     row.dataset.name = known
     row.dataset.state = state
-    row.textContent = `${known}: ${state}${detail === "" ? "" : `, ${detail}`}`
+    row.textContent = `${known}: ${state}${detail === "" ? "" : `, ${detail.slice(0, 300)}`}`
   }
 }

@@ -36,6 +36,8 @@ const tools = {
 
 let socket
 let sound
+/** Why there is no sound, or no microphone. */
+let problem = ""
 let state = "idle"
 let muted = false
 /** Who speaks, as the server says. */
@@ -50,7 +52,7 @@ const entries = []
 const conversation = new Conversation($("turns"), ({ total }) => {
   latencies.push(total)
   const mean = latencies.reduce((sum, value) => sum + value, 0) / latencies.length
-  $("latency").textContent = `${Math.round(total)} ms, on average ${Math.round(mean)} ms`
+  $("latency").textContent = `${Math.round(total)} ms (mean ${Math.round(mean)})`
 })
 
 const states = {
@@ -155,7 +157,7 @@ const interrupt = () => {
 const on = {
   "bot-ready": ({ about, version }) => {
     show("ready")
-    showError(sound?.problem ?? "")
+    showError(problem)
     $("protocol").textContent = `RTVI ${version}${about?.library ? `, ${about.library}` : ""}`
     $("text").focus()
   },
@@ -241,8 +243,9 @@ const openSound = async (microphone) => {
     onPlayer: ({ event, level }) => {
       if (event === "level") return meter("bot-meter", level)
       if (event === "full") return showError("The server sends more audio than can be kept: some is lost")
+      log("♪", { type: event, ...event === "started" && { data: { outputLatency: opened.latency } } })
       document.body.dataset.playing = event === "started"
-      if (event === "started") conversation.answered(opened.latency * 1000)
+      if (event === "started") conversation.answered(performance.now() + opened.latency * 1000)
       else meter("bot-meter", 0)
       // the server says when it is done: silence before that is a gap
       if (event === "stopped" && speaking.bot) lastGap = performance.now()
@@ -253,9 +256,9 @@ const openSound = async (microphone) => {
     }
   })
   if (microphone) {
-    // without one it is still possible to type
+    // without one it is still possible to hear and to type
     await opened.listen().catch((error) => {
-      opened.problem = `${error.message}. You can type.`
+      problem = `${error.message}. You can type.`
     })
   }
   opened.mute(muted)
@@ -272,12 +275,17 @@ const start = async (microphone) => {
   latencies.length = 0
   Object.assign(speaking, { user: false, bot: false })
   lastLoud = lastGap = undefined
+  problem = ""
+  sound = await openSound(microphone).catch((error) => {
+    problem = `${error.message}. You can type.`
+  })
   try {
-    sound = await openSound(microphone)
     const response = await fetch(settings.start, {
       method: "POST",
       headers: { "content-type": "application/json" },
       body: JSON.stringify({ transport: "websocket" })
+    }).catch((error) => {
+      throw new Error("The server cannot be reached", { cause: error })
     })
     const answer = await response.json().catch(() => ({}))
     if (!response.ok) throw new Error(answer.detail ?? answer.info ?? `The server answers ${response.status}`)
@@ -285,7 +293,7 @@ const start = async (microphone) => {
     if (answer.token !== undefined) url.searchParams.set("token", answer.token)
     open(url)
   } catch (error) {
-    await leave(error instanceof TypeError ? "The server cannot be reached" : error.message)
+    await leave(error.message)
   }
 }
 
