@@ -238,7 +238,7 @@ describe.skipIf(absent !== undefined)(`our page in Chromium${skipped(absent)}`, 
           await page.getByText("Keypad").click()
           await page.getByRole("button", { name: "7" }).click()
           await page.getByText("Messages").click()
-          assert.include(await page.locator("#log").textContent(), "→ dtmf {\"buttons\":[\"7\"]}")
+          await page.locator("#log", { hasText: "→ dtmf {\"buttons\":[\"7\"]}" }).waitFor()
           strictEqual(session.samples, 0)
           deepStrictEqual(problems, [])
         })
