@@ -24,7 +24,7 @@ interface Limit {
   readonly hops: number
   readonly pipeline: (last: ReturnType<typeof sink>) => Pipeline.Pipeline
   readonly feed: typeof ask
-  /** Times the cost of the hand-written chain; about one and a half to two times what is measured on an idle machine. */
+  /** Times the cost of the hand-written chain; about twice what is measured. */
   readonly limit: number
 }
 

@@ -49,7 +49,8 @@ export class Pusher {
   hotTag: string | undefined = undefined
   hotHandler: UserHandler | undefined = undefined
   hotPusher: Pusher | undefined = undefined
-  pushCache: Push | undefined = undefined
+  hotPush: Push | undefined = undefined
+  private pushCache: Push | undefined = undefined
   /** What a synchronous handler pushed that could not be completed at once, in order. */
   pending: Array<Rest<Frame.Frame>> | undefined = undefined
   /** Or pushes of `hotTag` go into this mailbox. */
@@ -182,10 +183,12 @@ export class Pusher {
   private warm(frame: Frame.Frame): void {
     const target = this === this.port.pusher ? this.port.target(frame) : undefined
     if (target === undefined) return
+    const call = "pusher" in target ? target : undefined
     this.hotTag = frame._tag
     this.hotLane = "pusher" in target ? undefined : target
-    this.hotHandler = "pusher" in target ? target.handler : undefined
-    this.hotPusher = "pusher" in target ? target.pusher : undefined
+    this.hotHandler = call?.handler
+    this.hotPusher = call?.pusher
+    this.hotPush = call?.pusher.push
   }
 
   /** A push by a handler of this port, on the stack of the lane that runs it. */
@@ -233,6 +236,7 @@ export class Pusher {
     return this.contextCache ??= this.makeContext()
   }
 
+  /** What its handler pushed has still to be completed. */
   get isUnfinished(): boolean {
     return this.pending !== undefined || this.flushes.length > 0
   }
@@ -319,7 +323,7 @@ const hot = (self: Pusher) => (frame: Frame.Frame): void => {
   next.handling = true
   let result: unknown
   try {
-    result = self.hotHandler!(frame, next.pushCache)
+    result = self.hotHandler!(frame, self.hotPush)
   } catch (error) {
     next.threw(error)
   }
