@@ -11,9 +11,6 @@ import * as Hosted from "./hosted.ts"
 import type { SessionEntity } from "./protocol.ts"
 import type { Spec } from "./spec.ts"
 
-/** A session that nobody has attached to goes after that; the check is made every five seconds at most. */
-const maxIdleTime = "10 seconds"
-
 export const layer = <R>(
   entity: SessionEntity,
   spec: Spec<R>
@@ -33,7 +30,8 @@ export const layer = <R>(
       })
     }),
     {
-      maxIdleTime,
+      // what nobody is attached to goes, but not before its pipeline has been told
+      maxIdleTime: spec.orphanTimeout + 10_000,
       // one poisoned message must not take the pipeline with it
       disableFatalDefects: true
     }

@@ -129,7 +129,8 @@ export const make = Effect.fnUntraced(function*<R>(spec: Spec<R>, id: string) {
   })
 
   const begin = Effect.fnUntraced(function*({ flushes, moved }: AttachPayload) {
-    const scope = yield* Scope.fork(activation)
+    // not of the activation's scope, which would close it before the session could leave in order
+    const scope = yield* Scope.make()
     return yield* Effect.gen(function*() {
       const opened = yield* spec.open({ id, runner: host.runner, moved: moved !== undefined })
       // without a database there is a session all the same
@@ -182,7 +183,13 @@ export const make = Effect.fnUntraced(function*<R>(spec: Spec<R>, id: string) {
       Effect.withSpan("Cluster.session", {
         attributes: { session: id, name: spec.name, runner: host.runner, moved: moved !== undefined }
       }),
-      Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
+      Effect.onError((cause) => {
+        if (run?.scope === scope) {
+          run = undefined
+          host.sessions.delete(id)
+        }
+        return Scope.close(scope, Exit.failCause(cause))
+      }),
       Effect.catchCause((cause) =>
         Effect.fail(new SessionFailed({ session: id, runner: host.runner, problem: textOf(cause) }))
       )

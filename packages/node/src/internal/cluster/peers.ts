@@ -2,7 +2,7 @@
  * Who is dead is found out by looking, not by waiting for a lease to run out: leases have to be long, for the database's
  * sake. A runner that was accused wrongly still has its locks, so that nobody can start its sessions a second time.
  */
-import * as RunnerAddress from "effect/cluster/RunnerAddress"
+import type * as RunnerAddress from "effect/cluster/RunnerAddress"
 import * as RunnerHealth from "effect/cluster/RunnerHealth"
 import * as RunnerStorage from "effect/cluster/RunnerStorage"
 import * as Effect from "effect/Effect"

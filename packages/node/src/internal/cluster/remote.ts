@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
-import { Refused } from "./admission.ts"
+import type { Refused } from "./admission.ts"
 import { Channel } from "./channel.ts"
 import { urlOf } from "./dataPlane.ts"
 import { isMedia } from "./frames.ts"
@@ -168,7 +168,7 @@ export const connect = <R>(
     })
     const over = (how: { readonly failed: boolean; readonly reason: string }): void => {
       inbox.end(Cause.Done())
-      Deferred.doneUnsafe(ended, Effect.succeed(how))
+      Deferred.doneUnsafe(ended, Effect.succeed({ failed: how.failed, reason: how.reason }))
     }
 
     // -----------------------------------------------------------------------------------------------------------------
