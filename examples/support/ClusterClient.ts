@@ -53,8 +53,8 @@ export const faults = ({ numbers }: Client): { readonly doubled: number; readonl
   return { doubled, disordered }
 }
 
-/** Numbers that were sent and have not come back. */
-export const missing = ({ numbers, sent }: Client): number => sent - new Set(numbers).size
+/** Numbers that have not come back although later ones have: they never will. */
+export const holes = ({ numbers }: Client): number => Math.max(0, ...numbers) - new Set(numbers).size
 
 export const connect = (url: string): Effect.Effect<Client, ClientError, Scope.Scope> =>
   Effect.gen(function*() {

@@ -33,7 +33,7 @@ const isAlive = (address: RunnerAddress.RunnerAddress): Effect.Effect<boolean> =
 export const layerHealth: Layer.Layer<RunnerHealth.RunnerHealth> = Layer.succeed(RunnerHealth.RunnerHealth, { isAlive })
 
 /** Those that come after us in the order of addresses, around the end. */
-const watched = (
+export const watched = (
   self: string,
   runners: ReadonlyArray<RunnerAddress.RunnerAddress>
 ): ReadonlyArray<RunnerAddress.RunnerAddress> => {
