@@ -15,6 +15,7 @@ import { sweep } from "../../packages/node/src/internal/cluster/janitor.ts"
 import { Snapshots } from "../../packages/node/src/internal/cluster/snapshots.ts"
 import * as SnapshotLayers from "../../packages/node/src/internal/cluster/snapshots.ts"
 import * as Wire from "../../packages/node/src/internal/cluster/wire.ts"
+import { node } from "../utils/run.ts"
 import { until } from "../utils/until.ts"
 
 const { deepStrictEqual, strictEqual } = assert
@@ -314,6 +315,11 @@ describe.skipIf(Option.isNone(bin))("processes", () => {
       yield* snapshots.remove("s")
       deepStrictEqual(yield* snapshots.load("s"), Option.none())
     }), 60_000)
+
+  it("the example says the same in one process and in a cluster", () => {
+    const said = "  HELLO\n  IS ANYBODY THERE?\n"
+    strictEqual(node(["examples/one-or-many.ts"]), `in one process:\n${said}in a cluster:\n${said}`)
+  }, 60_000)
 
   it.live("the end", () =>
     Effect.gen(function*() {
