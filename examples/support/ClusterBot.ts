@@ -27,5 +27,6 @@ export const Numbers = Cluster.session("numbers", {
   pipeline: answer,
   snapshot: { schema: Schema.Int, take: Heard.use(Ref.get), every: "1 second" },
   restore: (n) => Heard.use(Ref.set(n)),
-  transport: { output: { chunk: 20, realTime: false } }
+  // sounds go back as they came, and at once
+  transport: { output: { chunk: 20, sampleRate: 16_000, realTime: false } }
 })

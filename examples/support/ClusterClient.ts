@@ -36,6 +36,7 @@ export interface Client {
   readonly sendNumber: () => void
   readonly say: (text: string) => void
   readonly sendSound: (sound: Uint8Array) => void
+  readonly close: () => void
 }
 
 /** Numbers that came twice, or after a greater one. */
@@ -81,6 +82,7 @@ export const connect = (url: string): Effect.Effect<Client, ClientError, Scope.S
       others: [],
       closed: undefined,
       sendNumber: () => send(Frame.TextFrame.make({ text: String(++client.sent) })),
+      close: () => socket.close(1000),
       say: (text) => send(Frame.TextFrame.make({ text })),
       sendSound: (audio) => {
         client.soundsSent++

@@ -145,7 +145,7 @@ describe.skipIf(Option.isNone(bin))("processes", () => {
       })
       // with Nagle's algorithm it would be 88
       yield* best(20, 5, once)
-    }), 60_000)
+    }), 120_000)
 
   it.live("a runner answers who may ask, and refuses who has no token", () =>
     Effect.gen(function*() {
@@ -229,7 +229,7 @@ describe.skipIf(Option.isNone(bin))("processes", () => {
     Effect.gen(function*() {
       const made = yield* cluster
       const before = moves(made)
-      const runner = yield* startRunner(made, { APIPELINE_GROUP: "g1" })
+      const runner = yield* startRunner(made, { APIPELINE_GROUP: "g1", APIPELINE_DRAIN_TIMEOUT: "1 minute" })
       yield* Effect.sleep("3 seconds")
       strictEqual(moves(made), before)
       strictEqual(yield* sessionsAt(runner), 0)
@@ -267,6 +267,32 @@ describe.skipIf(Option.isNone(bin))("processes", () => {
         assert.isAtMost(heard, said + 5)
       }),
     120_000
+  )
+
+  it.live(
+    "a runner that may take its time drains: sessions stay until they end, and new ones go elsewhere",
+    () =>
+      Effect.gen(function*() {
+        const made = yield* cluster
+        const { gateway, runners } = made
+        const before = moves(made)
+        const leaving = runners.shift()!
+        const next = yield* startRunner(made, { APIPELINE_GROUP: "g2" })
+        // until the gateway has found it
+        yield* Effect.sleep("2 seconds")
+        yield* leaving.kill("SIGTERM")
+        yield* until("it drains", 5000, Effect.map(health(leaving, "/ready"), ({ status }) => status === 503))
+        const client = yield* Client.connect(`ws://127.0.0.1:${gateway.port}/json`)
+        client.sendNumber()
+        yield* until("an answer", 5000, Effect.sync(() => client.numbers.length === 1))
+        strictEqual(yield* sessionsAt(next), 1)
+        strictEqual(yield* sessionsAt(leaving), howMany)
+        strictEqual(moves(made), before)
+        for (const client of made.clients) client.close()
+        strictEqual(yield* Effect.timeout(leaving.exited, "15 seconds"), 143)
+        strictEqual(moves(made), before)
+      }),
+    60_000
   )
 
   it.live("messages that were answered are deleted when they are old", () =>

@@ -34,7 +34,10 @@ export interface Options {
 
 export class Admission {
   readonly options: Options
+  /** No new ones. */
   isDraining = false
+  /** None at all: those that are here are on their way out. */
+  isLeaving = false
   /** Sessions that are being made. */
   starting = 0
 
@@ -42,10 +45,12 @@ export class Admission {
     this.options = options
   }
 
-  /** Why a new session is not taken, if so. One that has lost its runner always is. */
+  /** Why a session is not taken, if so. One that has lost its runner is, as long as that is possible. */
   refusal(isNew: boolean): Refused | undefined {
     const { currentLag, currentSessions, lag, runner, sessions } = this.options
-    if (this.isDraining) return new Refused({ reason: "draining", runner, found: currentSessions(), limit: 0 })
+    if (this.isLeaving || (this.isDraining && isNew)) {
+      return new Refused({ reason: "draining", runner, found: currentSessions(), limit: 0 })
+    }
     if (!isNew) return undefined
     const found = currentSessions() + this.starting
     if (found >= sessions) return new Refused({ reason: "sessions", runner, found, limit: sessions })

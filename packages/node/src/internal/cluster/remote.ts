@@ -269,7 +269,7 @@ export const connect = <R>(
       return Queue.offer(notices, { _tag: "Moved", from: before.runner, runner, epoch, millis, lostFrames })
     }
 
-    /** Nobody of its own kind is left: a runner of another generation takes it up. */
+    /** Its own generation has no runners, or they are about to end: a runner of another one takes it up. */
     const relocate = Effect.gen(function*() {
       const others = yield* gateway.groups
       if (others.length === 0 || others.includes(groupOf(id))) return
@@ -294,7 +294,9 @@ export const connect = <R>(
         const lost = yield* Effect.scoped(Effect.gen(function*() {
           const held = yield* Effect.result(hold(payload, patience))
           if (Result.isFailure(held)) {
-            return held.failure._tag === "Cluster.SessionFailed" ? held.failure : undefined
+            const { failure } = held
+            if (failure._tag === "Cluster.Refused") gateway.prefer(groupOf(id), false)
+            return failure._tag === "Cluster.SessionFailed" ? failure : undefined
           }
           const millis = (yield* Clock.currentTimeMillis) - lostAt
           yield* Effect.logDebug(`session ${id} is at ${held.success.attached.runner} after ${millis} ms`)
