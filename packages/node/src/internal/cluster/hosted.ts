@@ -8,7 +8,6 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as FiberHandle from "effect/FiberHandle"
-import { dual } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
@@ -312,15 +311,6 @@ export const make = Effect.fnUntraced(function*<R>(spec: Spec<R>, id: string) {
         Effect.andThen(Effect.sleep("5 millis"), flushed(channel))
     )
 
-  /** Also where nothing else can be interrupted. */
-  const atMost: {
-    (millis: number): (effect: Effect.Effect<unknown>) => Effect.Effect<unknown>
-    (effect: Effect.Effect<unknown>, millis: number): Effect.Effect<unknown>
-  } = dual(
-    2,
-    (effect: Effect.Effect<unknown>, millis: number) => Effect.interruptible(Effect.timeoutOption(effect, millis))
-  )
-
   const leave = Effect.gen(function*() {
     isLeaving = true
     stopTimer()
@@ -330,10 +320,10 @@ export const make = Effect.fnUntraced(function*<R>(spec: Spec<R>, id: string) {
       yield* leaving.task.stopTask.pipe(
         Effect.andThen(Fiber.await(leaving.running)),
         Effect.ignore,
-        atMost(host.handOverTimeout)
+        Effect.timeoutOption(host.handOverTimeout)
       )
-      yield* atMost(leaving.save, 1000)
-      if (attachment !== undefined) yield* atMost(flushed(attachment.channel), 500)
+      yield* Effect.timeoutOption(leaving.save, "1 second")
+      if (attachment !== undefined) yield* Effect.timeoutOption(flushed(attachment.channel), "500 millis")
       host.sessions.delete(id)
       countSessions()
     }

@@ -188,7 +188,7 @@ export const drain = (host: Host["Service"]): Effect.Effect<void> =>
     const empty: Effect.Effect<void> = Effect.suspend(() =>
       sessions.size === 0 ? Effect.void : Effect.andThen(Effect.sleep("50 millis"), empty)
     )
-    if (millis > 0) yield* Effect.interruptible(Effect.timeoutOption(empty, millis))
+    if (millis > 0) yield* Effect.timeoutOption(empty, millis)
     admission.isLeaving = true
     yield* Effect.forEach([...sessions.values()], ({ handOver }) => handOver, {
       concurrency: "unbounded",
