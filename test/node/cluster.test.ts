@@ -469,6 +469,25 @@ describe("on several runners", () => {
       deepStrictEqual(heard, ["a"])
     }))
 
+  it.effect("a frame that has no JSON form is refused where it is sent, and harms nothing", () =>
+    Effect.gen(function*() {
+      class Own extends Frame.App<Own>()("Own", { text: Schema.String }) {}
+      const { connect } = yield* start(Parrot)
+      const { heard, remote } = yield* connect()
+      const error = yield* Effect.flip(remote.send(Own.make({ text: "a" })))
+      assert.include(error.message, "Own")
+      yield* say(remote, "b")
+      yield* pass()
+      deepStrictEqual(heard, ["b"])
+
+      const Knowing = Cluster.session("knowing", { pipeline: Processor.sync("Same", {}), frames: [Own] })
+      const { connect: connectKnowing } = yield* start(Knowing)
+      const knowing = yield* connectKnowing()
+      yield* knowing.remote.send(Own.make({ text: "a" }))
+      yield* pass()
+      deepStrictEqual(knowing.heard, ["Own"])
+    }))
+
   it.effect("a gateway that is lost is waited for, then the session ends", () =>
     Effect.gen(function*() {
       const { connect, runners } = yield* start(Parrot)

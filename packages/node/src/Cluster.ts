@@ -378,7 +378,7 @@ export const serve = <R, R2 = never>(
       const remote = yield* connect(session, { id: idOf(client), flushes: spoken.flushes }).pipe(
         Effect.catch((error) => Served.refuse(messages, error.message))
       )
-      const transport = yield* Served.join(messages, spoken, remote, client)
+      const transport = yield* Served.join(messages, spoken, remote)
       remotes.set(transport, transport)
       return { transport }
     })

@@ -222,7 +222,8 @@ export class Channel {
         this.lost += seq - this.lastMedia - 1
         this.lastMedia = seq
         if (++this.mediaReceived % mediaPerAck === 0) this.acknowledge()
-        this.options.onMedia(packet.frame)
+        if (packet.frame === undefined) this.lost++
+        else this.options.onMedia(packet.frame)
         return
       }
       case "Control": {

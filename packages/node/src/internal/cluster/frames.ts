@@ -2,8 +2,11 @@
 import type * as Frame from "@apipeline/core/Frame"
 import * as FrameSerializer from "@apipeline/core/FrameSerializer"
 import * as RtviFrames from "@apipeline/core/RtviFrames"
+import type { TransportError } from "@apipeline/core/Transport"
 import * as TransportFrames from "@apipeline/core/TransportFrames"
 import * as VoiceFrames from "@apipeline/core/VoiceFrames"
+import * as Result from "effect/Result"
+import { unencodable } from "../messageConnection.ts"
 
 const isFrameClass = (u: unknown): u is Frame.AnyClass =>
   typeof u === "function" && "tag" in u && "schema" in u && "is" in u
@@ -19,3 +22,12 @@ export const makeSerializer = (own: ReadonlyArray<Frame.AnyClass> = []): FrameSe
 
 /** Sent at most once, the oldest dropped first. Everything else arrives, in order and once. */
 export const isMedia = (frame: Frame.Frame): boolean => frame._tag === "AudioRawFrame" || frame._tag === "ImageRawFrame"
+
+/** Why a frame cannot be sent, if so: it is found out before it is given a number. */
+export const unsendableOf = (
+  serializer: FrameSerializer.Serializer<string>,
+  frame: Frame.Frame
+): TransportError | undefined => {
+  const encoded = serializer.encodeResult(frame)
+  return Result.isFailure(encoded) ? unencodable(frame, encoded.failure) : undefined
+}

@@ -14,10 +14,10 @@ import * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
-import { closed } from "../messageConnection.ts"
+import { closed, invalid } from "../messageConnection.ts"
 import type { Refused } from "./admission.ts"
 import { Channel } from "./channel.ts"
-import { isMedia } from "./frames.ts"
+import { isMedia, unsendableOf } from "./frames.ts"
 import { Host } from "./host.ts"
 import { Inbox } from "./inbox.ts"
 import { codes, type Link } from "./link.ts"
@@ -104,7 +104,10 @@ export const make = Effect.fnUntraced(function*<R>(spec: Spec<R>, id: string) {
     }))),
     events: Stream.fromQueue(events),
     send: (frame) => {
-      if (!isMedia(frame)) return send({ _tag: "Frame", frame })
+      if (!isMedia(frame)) {
+        const unsendable = unsendableOf(spec.serializer, frame)
+        return unsendable === undefined ? send({ _tag: "Frame", frame }) : Effect.fail(unsendable)
+      }
       return Effect.sync(() => attachment?.channel.sendMedia(frame))
     },
     clear: Effect.suspend(() => {
@@ -219,6 +222,13 @@ export const make = Effect.fnUntraced(function*<R>(spec: Spec<R>, id: string) {
         channel.taken(seq)
         if (attachment === of) attachment = undefined
         wait(spec.grace, item.reason)
+        return
+      case "Unreadable":
+        channel.taken(seq)
+        if (run !== undefined) {
+          const error = invalid("frame", item.problem, "a frame of the session")
+          Queue.offerUnsafe(run.events, { _tag: "InvalidMessage", error })
+        }
         return
       // only runners say so
       case "Clear":

@@ -1,5 +1,6 @@
 /** A session as its client's gateway sees it: wherever it is, and wherever it goes. */
 import type * as Frame from "@apipeline/core/Frame"
+import type { TransportError } from "@apipeline/core/Transport"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -16,7 +17,7 @@ import { randomUUID } from "node:crypto"
 import type { Refused } from "./admission.ts"
 import { Channel } from "./channel.ts"
 import { urlOf } from "./dataPlane.ts"
-import { isMedia } from "./frames.ts"
+import { isMedia, unsendableOf } from "./frames.ts"
 import { Gateway } from "./gateway.ts"
 import { Inbox, type Signal } from "./inbox.ts"
 import { codes, ignore, type Link, makeMemoryPair } from "./link.ts"
@@ -53,6 +54,8 @@ export type Notice =
   | { readonly _tag: "Lost"; readonly runner: string; readonly reason: string }
   /** The same pipeline hears it again. */
   | { readonly _tag: "Restored"; readonly runner: string; readonly millis: number }
+  /** Something that this gateway cannot read: another version has sent it. */
+  | { readonly _tag: "Unreadable"; readonly problem: string }
   /** A new pipeline on another runner (or on the same, which has been without it for an instant) hears it. */
   | {
     readonly _tag: "Moved"
@@ -91,8 +94,11 @@ export interface Remote {
   readonly id: Effect.Effect<string>
   /** Where it is. */
   readonly runner: Effect.Effect<string>
-  /** Media goes at once or never; anything else waits until it may go, and arrives. */
-  readonly send: (frame: Frame.Frame) => Effect.Effect<void>
+  /**
+   * Media goes at once or never; anything else waits until it may go, and arrives. Fails for a frame that has no JSON form:
+   * one of your own has to be among the `frames` of the session.
+   */
+  readonly send: (frame: Frame.Frame) => Effect.Effect<void, TransportError>
   /** What the session sends, until it is over. */
   readonly received: Stream.Stream<Signal>
   /** Asks the session to end in order. */
@@ -159,6 +165,10 @@ export const connect = <R>(
           case "Ended":
             channel.taken(seq)
             return over(item)
+          case "Unreadable":
+            channel.taken(seq)
+            Queue.offerUnsafe(notices, { _tag: "Unreadable", problem: item.problem })
+            return
           // only gateways say so
           case "End":
           case "Leave":
@@ -390,9 +400,11 @@ export const connect = <R>(
       id: Effect.sync(() => id),
       runner: Effect.sync(() => current?.runner ?? ""),
       send: (frame) =>
-        isMedia(frame) ?
-          Effect.sync(() => channel.sendMedia(frame)) :
-          channel.sendControl({ _tag: "Frame", frame }),
+        Effect.suspend(() => {
+          if (isMedia(frame)) return Effect.sync(() => channel.sendMedia(frame))
+          const unsendable = unsendableOf(spec.serializer, frame)
+          return unsendable === undefined ? channel.sendControl({ _tag: "Frame", frame }) : Effect.fail(unsendable)
+        }),
       received: Stream.fromPull(Effect.succeed(inbox.pull)),
       end: channel.sendControl({ _tag: "End" }),
       leave,

@@ -9,10 +9,10 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
-import type { Client, Messages } from "../../WebSocketServer.ts"
+import type { Messages } from "../../WebSocketServer.ts"
 import { closed } from "../messageConnection.ts"
 import { isMedia } from "./frames.ts"
-import type { Remote } from "./remote.ts"
+import type { Notice, Remote } from "./remote.ts"
 
 const isMessage = (frame: Frame.Frame): boolean =>
   frame._tag === "OutputTransportMessageFrame" || frame._tag === "OutputTransportMessageUrgentFrame"
@@ -22,7 +22,9 @@ const decoder = (protocol: MessageProtocol, messages: Messages, remote: Remote) 
     const decoded = protocol.decode(message)
     if (Result.isFailure(decoded)) return yield* Effect.logWarning(`not understood: ${decoded.failure.message}`)
     for (const reply of decoded.success.replies) yield* messages.send(reply)
-    for (const frame of decoded.success.frames) yield* remote.send(frame)
+    for (const frame of decoded.success.frames) {
+      yield* Effect.catch(remote.send(frame), (error) => Effect.logWarning(error.message))
+    }
   })
 
 const sender = (protocol: MessageProtocol, messages: Messages) => (frame: Frame.Frame) => {
@@ -32,6 +34,23 @@ const sender = (protocol: MessageProtocol, messages: Messages) => (frame: Frame.
   return encoded.success.length === 1
     ? messages.send(encoded.success[0]!)
     : Effect.forEach(encoded.success, messages.send, { discard: true })
+}
+
+const tell = (notice: Notice): Effect.Effect<void> => {
+  switch (notice._tag) {
+    case "Attached":
+      return Effect.logInfo(`the session is at ${notice.runner}`)
+    case "Lost":
+      return Effect.logInfo(`${notice.runner} has lost the session: ${notice.reason}`)
+    case "Restored":
+      return Effect.logInfo(`the session is still at ${notice.runner}, after ${notice.millis} ms`)
+    case "Moved":
+      return Effect.logInfo(
+        `the session has moved to ${notice.runner} in ${notice.millis} ms, and ${notice.lostFrames} media frames are lost`
+      )
+    case "Unreadable":
+      return Effect.logWarning(`the session has sent what cannot be read: ${notice.problem}`)
+  }
 }
 
 /** What `WebSocketServer` takes for a transport. It has no pipeline of its own: there is one on a runner. */
@@ -45,8 +64,7 @@ export interface RemoteTransport extends Transport.Transport {
 export const join = Effect.fnUntraced(function*(
   messages: Messages,
   protocol: MessageProtocol,
-  remote: Remote,
-  client: Client
+  remote: Remote
 ) {
   const gone = yield* Deferred.make<string>()
   const finished = yield* Deferred.make<string>()
@@ -80,6 +98,7 @@ export const join = Effect.fnUntraced(function*(
     Effect.ignore,
     Effect.forkScoped({ startImmediately: true })
   )
+  yield* Effect.forkScoped(Stream.runForEach(remote.notices, tell), { startImmediately: true })
   yield* Effect.addFinalizer(() => remote.leave("the connection is closed"))
 
   const nothing = Processor.sync("Gateway", {})
@@ -94,7 +113,6 @@ export const join = Effect.fnUntraced(function*(
     disconnected: Deferred.await(gone),
     close: (reason) => Effect.ignore(messages.close(reason))
   }
-  yield* Effect.logDebug(`client ${client.id} has session ${yield* remote.id} at ${yield* remote.runner}`)
   return transport
 })
 

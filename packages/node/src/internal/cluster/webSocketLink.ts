@@ -36,7 +36,8 @@ class WebSocketLink implements Link {
 
   write(packet: Packet): void {
     if (this.socket.readyState !== WebSocket.OPEN) return
-    const bytes = encode(packet, this.serializer)
+    const bytes = this.encode(packet)
+    if (bytes === undefined) return
     if (this.isDraining || this.socket.bufferedAmount + bytes.length < highWater) {
       this.socket.send(bytes)
       return
@@ -46,6 +47,16 @@ class WebSocketLink implements Link {
       this.isDraining = false
       this.onDrain()
     })
+  }
+
+  /** Media is not looked at before: what has no form is a gap. */
+  private encode(packet: Packet): Buffer | undefined {
+    if (packet._tag !== "Media") return encode(packet, this.serializer)
+    try {
+      return encode(packet, this.serializer)
+    } catch {
+      return undefined
+    }
   }
 
   isCongested(): boolean {

@@ -27,6 +27,8 @@ export type Item =
   | { readonly _tag: "Leave"; readonly reason: string }
   /** The session is over. */
   | { readonly _tag: "Ended"; readonly failed: boolean; readonly reason: string }
+  /** A frame that this side does not know, or not so: another version has sent it. It is passed over. */
+  | { readonly _tag: "Unreadable"; readonly problem: string }
 
 export interface Hello {
   readonly session: string
@@ -44,7 +46,8 @@ export interface Welcome {
 }
 
 export type Packet =
-  | { readonly _tag: "Media"; readonly seq: number; readonly frame: Frame.Frame }
+  /** Without a frame where it cannot be read. */
+  | { readonly _tag: "Media"; readonly seq: number; readonly frame: Frame.Frame | undefined }
   | { readonly _tag: "Control"; readonly seq: number; readonly item: Item }
   | { readonly _tag: "Ack"; readonly control: number; readonly media: number }
   | { readonly _tag: "Hello"; readonly hello: Hello }
@@ -73,7 +76,7 @@ const Ended = Schema.fromJsonString(Schema.Struct({ failed: Schema.Boolean, reas
 const decodeEnded = Schema.decodeUnknownResult(Ended)
 const decodeMetadata = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
 
-const items: ReadonlyArray<Item["_tag"]> = ["Frame", "Clear", "End", "Leave", "Ended"]
+const items: ReadonlyArray<Exclude<Item["_tag"], "Unreadable">> = ["Frame", "Clear", "End", "Leave", "Ended"]
 const audioHeader = 21
 
 const bytesOf = (text: string): Buffer => Buffer.from(text, "utf8")
@@ -113,7 +116,7 @@ export const encode = (packet: Packet, serializer: Serializer<string>): Buffer =
     case "Media":
       return Frame.AudioRawFrame.is(packet.frame)
         ? encodeAudio(packet.seq, packet.frame)
-        : withText(2, [packet.seq], undefined, serializer.encodeUnsafe(packet.frame))
+        : withText(2, [packet.seq], undefined, serializer.encodeUnsafe(packet.frame!))
     case "Control": {
       const { item, seq } = packet
       const text = item._tag === "Frame"
@@ -123,7 +126,7 @@ export const encode = (packet: Packet, serializer: Serializer<string>): Buffer =
         : item._tag === "Ended"
         ? JSON.stringify({ failed: item.failed, reason: item.reason })
         : ""
-      return withText(3, [seq], items.indexOf(item._tag), text)
+      return withText(3, [seq], items.findIndex((tag) => tag === item._tag), text)
     }
     case "Ack":
       return withText(4, [packet.control, packet.media], undefined, "")
@@ -170,19 +173,16 @@ const decodeAudio = (bytes: Buffer): Result.Result<Packet, MalformedPacket> => {
   })
 }
 
-const decodeFrame = (text: string, serializer: Serializer<string>): Result.Result<Frame.Frame, MalformedPacket> =>
-  Result.mapError(
-    serializer.decodeResult(text),
-    (error) => new MalformedPacket({ field: "frame", found: error.message, expected: "a frame of the session" })
-  )
-
 const decodeItem = (bytes: Buffer, serializer: Serializer<string>): Result.Result<Item, MalformedPacket> => {
   const tag = items[bytes[5]!]
   switch (tag) {
     case undefined:
       return malformed("item", bytes[5], `0 to ${items.length - 1}`)
     case "Frame":
-      return Result.map(decodeFrame(textOf(bytes, 6), serializer), (frame) => ({ _tag: "Frame", frame }))
+      return Result.succeed(Result.match(serializer.decodeResult(textOf(bytes, 6)), {
+        onSuccess: (frame) => ({ _tag: "Frame", frame }),
+        onFailure: (error) => ({ _tag: "Unreadable", problem: error.message })
+      }))
     case "Leave":
       return Result.succeed({ _tag: tag, reason: textOf(bytes, 6) })
     case "Ended": {
@@ -206,11 +206,11 @@ export const decode = (
     case 1:
       return decodeAudio(bytes)
     case 2:
-      return Result.map(decodeFrame(textOf(bytes, 5), serializer), (frame) => ({
+      return Result.succeed({
         _tag: "Media",
         seq: bytes.readUInt32BE(1),
-        frame
-      }))
+        frame: Result.getOrUndefined(serializer.decodeResult(textOf(bytes, 5)))
+      })
     case 3:
       return Result.map(decodeItem(bytes, serializer), (item) => ({
         _tag: "Control",
