@@ -342,6 +342,15 @@ describe.skipIf(Option.isNone(bin))("processes", () => {
       deepStrictEqual(yield* snapshots.load("s"), Option.none())
     }), 60_000)
 
+  it("npm run cluster: nothing is lost that was said, whoever is killed", () => {
+    const said = node(["examples/cluster.ts", "--sessions", "9"])
+    const lost = [...said.matchAll(/numbers lost: (\d+), said twice: (\d+), out of order: (\d+)/g)]
+    strictEqual(lost.length, 3)
+    for (const [, , doubled, disordered] of lost) deepStrictEqual([doubled, disordered], ["0", "0"])
+    assert.match(said, /\d+ sessions moved: silent for \d+ ms/)
+    assert.include(said, "9 of 9 sessions still know how many numbers they were told")
+  }, 120_000)
+
   it("the example says the same in one process and in a cluster", () => {
     const said = "  HELLO\n  IS ANYBODY THERE?\n"
     strictEqual(node(["examples/one-or-many.ts"]), `in one process:\n${said}in a cluster:\n${said}`)

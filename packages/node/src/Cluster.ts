@@ -325,6 +325,9 @@ export interface ServeOptions<R = never>
   readonly sessionId?: ((client: WebSocketServer.Client) => string | undefined) | undefined
 }
 
+/** An id that we may have given. */
+const plausible = /^\w{1,16}:[-\w]{1,100}$/
+
 /**
  * Lets clients talk to sessions over WebSockets: the options for `WebSocketServer.layer`.
  *
@@ -365,9 +368,10 @@ export const serve = <R, R2 = never>(
   options: ServeOptions<R2>
 ): WebSocketServer.Options<never, Gateway | R2> => {
   const { paths, sessionId, ...rest } = options
-  const idOf = sessionId ??
-    ((client: WebSocketServer.Client) =>
-      session.grace > 0 ? client.url.searchParams.get("session") ?? undefined : undefined)
+  const idOf = sessionId ?? ((client: WebSocketServer.Client) => {
+    const id = session.grace > 0 ? client.url.searchParams.get("session") : null
+    return id !== null && plausible.test(id) ? id : undefined
+  })
   const remotes = new WeakMap<Transport.Transport, Served.RemoteTransport>()
   const spoken = (
     protocol: MessageProtocol | Effect.Effect<MessageProtocol, never, R2 | Scope.Scope>
@@ -378,7 +382,7 @@ export const serve = <R, R2 = never>(
       const remote = yield* connect(session, { id: idOf(client), flushes: spoken.flushes }).pipe(
         Effect.catch((error) => Served.refuse(messages, error.message))
       )
-      const transport = yield* Served.join(messages, spoken, remote)
+      const transport = yield* Served.join(messages, spoken, remote, options.limits?.invalidMessages ?? 50)
       remotes.set(transport, transport)
       return { transport }
     })

@@ -22,7 +22,15 @@ import { Gateway } from "./gateway.ts"
 import { Inbox, type Signal } from "./inbox.ts"
 import { codes, ignore, type Link, makeMemoryPair } from "./link.ts"
 import * as Metrics from "./metrics.ts"
-import { type Attached, type AttachPayload, groupOf, keyOf, type SessionEntity, SessionFailed } from "./protocol.ts"
+import {
+  type Attached,
+  type AttachPayload,
+  defaultGroup,
+  groupOf,
+  keyOf,
+  type SessionEntity,
+  SessionFailed
+} from "./protocol.ts"
 import type { Spec } from "./spec.ts"
 import * as WebSocketLink from "./webSocketLink.ts"
 import type { Welcome } from "./wire.ts"
@@ -123,6 +131,11 @@ export interface Options {
 const offers = 12
 const linkTimeout = 1000
 const welcomeTimeout = 2000
+/** A name that no session has had. */
+const fresh = (groups: ReadonlyArray<string>, attempt: number): string =>
+  `${groups[attempt % Math.max(groups.length, 1)] ?? defaultGroup}:${randomUUID()}`
+/** Milliseconds before the next try. */
+const pause = (attempt: number): number => Math.min(50 * (attempt + 1), 500)
 /** An attachment that nobody has answered is asked for anew: the runner that it waits for may be dead. */
 const patience = 3000
 
@@ -261,11 +274,6 @@ export const connect = <R>(
       channel.open(link, welcome.received)
     }
 
-    const groups = yield* gateway.groups
-
-    /** A name that no session has had, for a runner that has not been asked. */
-    const fresh = (attempt: number): string => `${groups[attempt % Math.max(groups.length, 1)] ?? "g0"}:${randomUUID()}`
-
     // -----------------------------------------------------------------------------------------------------------------
     // the life of it
     // -----------------------------------------------------------------------------------------------------------------
@@ -293,7 +301,7 @@ export const connect = <R>(
         if (now - lostAt > gateway.giveUp) {
           return over({ failed: true, reason: `no runner has taken the session up within ${gateway.giveUp} ms` })
         }
-        if (attempt > 0) yield* Effect.sleep(Math.min(50 * attempt, 500))
+        if (attempt > 0) yield* Effect.sleep(pause(attempt - 1))
         yield* relocate
         const lostFrames = channel.uncertain
         const payload: AttachPayload = {
@@ -330,13 +338,21 @@ export const connect = <R>(
       return yield* follow(before, yield* Clock.currentTimeMillis)
     })
 
-    /** The first time, another runner may be found where one refuses. */
+    /** The first time, another runner may be found where one refuses or does not answer. */
     const live = Effect.fnUntraced(function*(found: Deferred.Deferred<void, Refused | SessionFailed | Unavailable>) {
-      for (let attempt = 0; attempt < offers; attempt++) {
-        id = attempt === 0 && options.id !== undefined ? options.id : fresh(attempt)
+      const deadline = (yield* Clock.currentTimeMillis) + gateway.attachTimeout
+      let refusals = 0
+      for (let attempt = 0;; attempt++) {
+        const left = deadline - (yield* Clock.currentTimeMillis)
+        if (left <= 0) {
+          const error = new Unavailable({ session: id, milliseconds: gateway.attachTimeout })
+          return yield* Deferred.fail(found, error)
+        }
+        id = attempt === 0 && options.id !== undefined ? options.id : fresh(yield* gateway.groups, refusals)
+        yield* relocate
         const lost = yield* Effect.scoped(Effect.gen(function*() {
           const held = yield* Effect.result(
-            Effect.withSpan(hold({ attachment, flushes }, gateway.attachTimeout), "Cluster.attach", {
+            Effect.withSpan(hold({ attachment, flushes }, Math.min(left, patience)), "Cluster.attach", {
               attributes: { session: id, attempt }
             })
           )
@@ -349,9 +365,13 @@ export const connect = <R>(
           return yield* Deferred.await(held.success.over)
         }))
         if (!("_tag" in lost)) return yield* gone(lost)
-        if (lost._tag !== "Cluster.Refused" || attempt === offers - 1) return yield* Deferred.fail(found, lost)
-        if (lost.reason === "draining") gateway.prefer(groupOf(id), false)
         yield* Effect.logDebug(`session ${id}: ${lost.message}`)
+        if (lost._tag === "Cluster.Unavailable") {
+          yield* Effect.sleep(pause(attempt))
+          continue
+        }
+        if (lost._tag === "Cluster.SessionFailed" || ++refusals === offers) return yield* Deferred.fail(found, lost)
+        if (lost.reason === "draining") gateway.prefer(groupOf(id), false)
       }
     })
 

@@ -17,15 +17,23 @@ import type { Notice, Remote } from "./remote.ts"
 const isMessage = (frame: Frame.Frame): boolean =>
   frame._tag === "OutputTransportMessageFrame" || frame._tag === "OutputTransportMessageUrgentFrame"
 
-const decoder = (protocol: MessageProtocol, messages: Messages, remote: Remote) =>
-  Effect.fnUntraced(function*(message: Uint8Array | string) {
+const decoder = (protocol: MessageProtocol, messages: Messages, remote: Remote, mostInvalid: number) => {
+  let invalid = 0
+  return Effect.fnUntraced(function*(message: Uint8Array | string) {
     const decoded = protocol.decode(message)
-    if (Result.isFailure(decoded)) return yield* Effect.logWarning(`not understood: ${decoded.failure.message}`)
+    if (Result.isFailure(decoded)) {
+      const problem = decoded.failure.message
+      yield* Effect.logWarning(`not understood: ${problem}`)
+      if (++invalid < mostInvalid) return
+      return yield* messages.close(`too many messages that cannot be understood; the last: ${problem}`, 1008)
+    }
+    invalid = 0
     for (const reply of decoded.success.replies) yield* messages.send(reply)
     for (const frame of decoded.success.frames) {
       yield* Effect.catch(remote.send(frame), (error) => Effect.logWarning(error.message))
     }
   })
+}
 
 const sender = (protocol: MessageProtocol, messages: Messages) => (frame: Frame.Frame) => {
   if (!isMedia(frame) && !isMessage(frame) && !protocol.carries(frame)) return Effect.void
@@ -64,12 +72,13 @@ export interface RemoteTransport extends Transport.Transport {
 export const join = Effect.fnUntraced(function*(
   messages: Messages,
   protocol: MessageProtocol,
-  remote: Remote
+  remote: Remote,
+  mostInvalid: number
 ) {
   const gone = yield* Deferred.make<string>()
   const finished = yield* Deferred.make<string>()
   const disconnected = (reason: string) => Effect.andThen(remote.leave(reason), Deferred.succeed(gone, reason))
-  const decode = decoder(protocol, messages, remote)
+  const decode = decoder(protocol, messages, remote, mostInvalid)
   const send = sender(protocol, messages)
   const interruption = Frame.StartInterruptionFrame.make()
   const clears = protocol.carries(interruption)
