@@ -31,6 +31,7 @@ import type { SocketServerError } from "effect/socket/SocketServer"
 import type { SqlClient } from "effect/sql/SqlClient"
 import type { SqlError } from "effect/sql/SqlError"
 import type { Refused } from "./internal/cluster/admission.ts"
+import type * as ClientEnd from "./internal/cluster/clientEnd.ts"
 import type * as DataPlane from "./internal/cluster/dataPlane.ts"
 import * as SessionEntity from "./internal/cluster/entity.ts"
 import { makeSerializer } from "./internal/cluster/frames.ts"
@@ -46,12 +47,12 @@ import { type OpenSession, type SessionContext, SessionMovedFrame, type Spec } f
 import type * as WebSocketServer from "./WebSocketServer.ts"
 
 export { Refused } from "./internal/cluster/admission.ts"
+export { type Counts, type Notice, type Remote, Unavailable } from "./internal/cluster/clientEnd.ts"
 export { ListenError } from "./internal/cluster/dataPlane.ts"
 export { Gateway } from "./internal/cluster/gateway.ts"
 export { Host } from "./internal/cluster/host.ts"
 export type { Signal } from "./internal/cluster/inbox.ts"
 export { SessionFailed } from "./internal/cluster/protocol.ts"
-export { type Counts, type Notice, type Remote, Unavailable } from "./internal/cluster/remote.ts"
 export { type SessionContext, SessionMovedFrame } from "./internal/cluster/spec.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -269,7 +270,7 @@ const layerOf = <R>(
  * @category models
  * @since 0.1.0
  */
-export interface ConnectOptions extends RemoteSession.Options {}
+export interface ConnectOptions extends ClientEnd.Options {}
 
 /**
  * Connects to a session, for who is no client of a `WebSocketServer`: telephones, tests, other programs. Makes one
@@ -305,8 +306,8 @@ export const connect = <R>(
   session: Session<R>,
   options: ConnectOptions = {}
 ): Effect.Effect<
-  RemoteSession.Remote,
-  Refused | Protocol.SessionFailed | RemoteSession.Unavailable,
+  ClientEnd.Remote,
+  Refused | Protocol.SessionFailed | ClientEnd.Unavailable,
   Gateway | Scope.Scope
 > => RemoteSession.connect(session[Internals].entity, session[Internals].spec, options)
 
@@ -494,6 +495,16 @@ export interface RunnerOptions extends GatewayOptions {
 /**
  * What a process knows of its part of the cluster.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Cluster } from "@apipeline/node"
+ *
+ * const program = Cluster.Cluster.use(({ sessions }) => sessions).pipe(Effect.provide(Cluster.layerSingle()))
+ *
+ * await Effect.runPromise(program) // => []
+ * ```
+ *
  * @category services
  * @since 0.1.0
  */
@@ -674,6 +685,18 @@ export const layerSingle = (
 /**
  * `GET /health`: this process answers. `GET /ready`: clients should be sent here (503 otherwise). For a gateway, beside its
  * WebSockets; a runner has them at its data port.
+ *
+ * @example
+ * ```ts
+ * import { Layer } from "effect"
+ * import { HttpRouter } from "effect/http"
+ * import { Cluster, WebSocketServer } from "@apipeline/node"
+ *
+ * const main = HttpRouter.serve(Cluster.layerHealth).pipe(
+ *   Layer.provide(WebSocketServer.layerHttp({ port: 8765 })),
+ *   Layer.provide(Cluster.layerSingle())
+ * )
+ * ```
  *
  * @category layers
  * @since 0.1.0

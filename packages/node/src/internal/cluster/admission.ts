@@ -8,6 +8,14 @@ import { monitorEventLoopDelay } from "node:perf_hooks"
  * A runner does not take a session: it has as many as it may have (`sessions`), its event loop is late (`lag`, in
  * milliseconds), or it is about to end (`draining`).
  *
+ * @example
+ * ```ts
+ * import { Cluster } from "@apipeline/node"
+ *
+ * const error = new Cluster.Refused({ reason: "lag", runner: "10.0.0.7:7700", found: 75, limit: 50 })
+ * error.message // => "10.0.0.7:7700 takes no more sessions: lag: found 75, expected less than 50"
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */

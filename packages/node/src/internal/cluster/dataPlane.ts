@@ -13,6 +13,14 @@ import * as WebSocketLink from "./webSocketLink.ts"
 /**
  * A runner could not listen.
  *
+ * @example
+ * ```ts
+ * import { Cluster } from "@apipeline/node"
+ *
+ * const error = new Cluster.ListenError({ host: "10.0.0.7", port: 7701, cause: "EADDRINUSE" })
+ * error.message // => "cannot listen at 10.0.0.7:7701: EADDRINUSE"
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */

@@ -4,6 +4,12 @@ import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 import type { Host } from "./host.ts"
 
+/**
+ * This process reaches sessions: all layers of `Cluster` provide it.
+ *
+ * @category services
+ * @since 0.1.0
+ */
 export class Gateway extends Context.Service<Gateway, {
   readonly sharding: Sharding["Service"]
   /** Sessions may be here, too. */

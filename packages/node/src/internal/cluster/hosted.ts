@@ -220,7 +220,10 @@ export const make = Effect.fnUntraced(function*<R>(spec: Spec<R>, id: string) {
         return
       case "Leave":
         channel.taken(seq)
-        if (attachment === of) attachment = undefined
+        if (attachment === of) {
+          attachment = undefined
+          Metrics.count(channel)
+        }
         wait(spec.grace, item.reason)
         return
       case "Unreadable":
@@ -237,10 +240,17 @@ export const make = Effect.fnUntraced(function*<R>(spec: Spec<R>, id: string) {
     }
   }
 
+  const retire = (code: number, reason: string): void => {
+    if (attachment === undefined) return
+    const { channel } = attachment
+    channel.detach(code, reason)
+    Metrics.count(channel)
+    channel.close()
+  }
+
   const attachmentFor = (payload: AttachPayload): Attachment => {
     if (attachment?.id === payload.attachment) return attachment
-    attachment?.channel.detach(codes.replaced, "the client has connected elsewhere")
-    attachment?.channel.close()
+    retire(codes.replaced, "the client has connected elsewhere")
     const made: Attachment = {
       id: payload.attachment,
       token: "",
@@ -337,8 +347,7 @@ export const make = Effect.fnUntraced(function*<R>(spec: Spec<R>, id: string) {
       host.sessions.delete(id)
       countSessions()
     }
-    attachment?.channel.detach(codes.moved, "the session moves")
-    attachment?.channel.close()
+    retire(codes.moved, "the session moves")
     yield* Deferred.succeed(moved, undefined)
     if (leaving !== undefined) yield* Scope.close(leaving.scope, Exit.void)
   })

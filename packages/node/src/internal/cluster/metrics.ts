@@ -1,9 +1,10 @@
+/** What a cluster does, in numbers: of this process. */
 import * as Context from "effect/Context"
 import * as Metric from "effect/Metric"
+import type { Channel } from "./channel.ts"
 
 const total = (name: string, description: string) => Metric.counter(name, { description, incremental: true })
 
-/** What a cluster does, in numbers: of this process. */
 export const sessions = Metric.gauge("apipeline_cluster_sessions", {
   description: "Sessions whose pipelines run on this runner"
 })
@@ -33,3 +34,10 @@ export const lag = Metric.gauge("apipeline_cluster_event_loop_lag_milliseconds",
 
 /** For updates outside of any fiber. */
 export const registry = Context.empty()
+
+/** When the line to a client is closed: what did not get through, of what was sent and of what should have come. */
+export const count = ({ dropped, duplicates: twice, lost }: Channel, droppedBehind = 0): void => {
+  mediaDropped.updateUnsafe(dropped + droppedBehind, registry)
+  mediaLost.updateUnsafe(lost, registry)
+  duplicates.updateUnsafe(twice, registry)
+}

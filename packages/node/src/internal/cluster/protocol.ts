@@ -8,6 +8,14 @@ import { Refused } from "./admission.ts"
 /**
  * The pipeline of a session could not be made.
  *
+ * @example
+ * ```ts
+ * import { Cluster } from "@apipeline/node"
+ *
+ * const error = new Cluster.SessionFailed({ session: "g0:a", runner: "10.0.0.7:7700", problem: "no key" })
+ * error.message // => "session g0:a on 10.0.0.7:7700: no key"
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */

@@ -1,6 +1,4 @@
-/** A session as its client's gateway sees it: wherever it is, and wherever it goes. */
-import type * as Frame from "@apipeline/core/Frame"
-import type { TransportError } from "@apipeline/core/Transport"
+/** Finds a session for a client, and follows it wherever it goes. */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -10,16 +8,16 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { randomUUID } from "node:crypto"
 import type { Refused } from "./admission.ts"
 import { Channel } from "./channel.ts"
+import { type Notice, type Options, type Remote, Unavailable } from "./clientEnd.ts"
 import { urlOf } from "./dataPlane.ts"
 import { isMedia, unsendableOf } from "./frames.ts"
 import { Gateway } from "./gateway.ts"
-import { Inbox, type Signal } from "./inbox.ts"
+import { Inbox } from "./inbox.ts"
 import { codes, ignore, type Link, makeMemoryPair } from "./link.ts"
 import * as Metrics from "./metrics.ts"
 import {
@@ -34,98 +32,6 @@ import {
 import type { Spec } from "./spec.ts"
 import * as WebSocketLink from "./webSocketLink.ts"
 import type { Welcome } from "./wire.ts"
-
-/**
- * No runner has taken the session in time.
- *
- * @category errors
- * @since 0.1.0
- */
-export class Unavailable extends Schema.TaggedError<Unavailable>()("Cluster.Unavailable", {
-  session: Schema.String,
-  milliseconds: Schema.Finite
-}) {
-  override get message(): string {
-    return `session ${this.session}: no runner has answered within ${this.milliseconds} ms`
-  }
-}
-
-/**
- * What a client's session has noticed.
- *
- * @category models
- * @since 0.1.0
- */
-export type Notice =
-  | { readonly _tag: "Attached"; readonly runner: string; readonly epoch: string }
-  /** Nobody hears the client for now. */
-  | { readonly _tag: "Lost"; readonly runner: string; readonly reason: string }
-  /** The same pipeline hears it again. */
-  | { readonly _tag: "Restored"; readonly runner: string; readonly millis: number }
-  /** Something that this gateway cannot read: another version has sent it. */
-  | { readonly _tag: "Unreadable"; readonly problem: string }
-  /** A new pipeline on another runner (or on the same, which has been without it for an instant) hears it. */
-  | {
-    readonly _tag: "Moved"
-    readonly from: string
-    readonly runner: string
-    readonly epoch: string
-    readonly millis: number
-    readonly lostFrames: number
-  }
-
-/**
- * Counts of one client's line to its session.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Counts {
-  /** Media frames that were sent, and of those that were not, the ones that were dropped because they were too late. */
-  readonly mediaSent: number
-  readonly mediaDropped: number
-  readonly mediaReceived: number
-  /** Media frames of the session that have not arrived: gaps in their numbers. */
-  readonly mediaLost: number
-  /** Control that came twice, and was taken once. */
-  readonly duplicates: number
-}
-
-/**
- * A client's end of a session.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Remote {
-  /** With which it can be found again, on any gateway. */
-  readonly id: Effect.Effect<string>
-  /** Where it is. */
-  readonly runner: Effect.Effect<string>
-  /**
-   * Media goes at once or never; anything else waits until it may go, and arrives. Fails for a frame that has no JSON form:
-   * one of your own has to be among the `frames` of the session.
-   */
-  readonly send: (frame: Frame.Frame) => Effect.Effect<void, TransportError>
-  /** What the session sends, until it is over. */
-  readonly received: Stream.Stream<Signal>
-  /** Asks the session to end in order. */
-  readonly end: Effect.Effect<void>
-  /** The client is gone; the session is told, and kept for as long as its `grace` says. */
-  readonly leave: (reason: string) => Effect.Effect<void>
-  /** Waits until the session is over. */
-  readonly ended: Effect.Effect<{ readonly failed: boolean; readonly reason: string }>
-  /** What has happened to it; the last 256. */
-  readonly notices: Stream.Stream<Notice>
-  readonly counts: Effect.Effect<Counts>
-}
-
-export interface Options {
-  /** Of a session that is (or was) there. Default: a new one. */
-  readonly id?: string | undefined
-  /** Whether the client drops what it has not played when it is told to. Default: false. */
-  readonly flushes?: boolean | undefined
-}
 
 /** How often a new session is offered, to other runners each time. */
 const offers = 12
@@ -283,7 +189,6 @@ export const connect = <R>(
       if (epoch === before.epoch) return Queue.offer(notices, { _tag: "Restored", runner, millis })
       Metrics.moved.updateUnsafe(1, Metrics.registry)
       Metrics.silence.updateUnsafe(millis, Metrics.registry)
-      Metrics.mediaLost.updateUnsafe(lostFrames, Metrics.registry)
       return Queue.offer(notices, { _tag: "Moved", from: before.runner, runner, epoch, millis, lostFrames })
     }
 
@@ -394,9 +299,7 @@ export const connect = <R>(
       Effect.sync(() => {
         gateway.attached.delete(attachment)
         Metrics.attached.updateUnsafe(gateway.attached.size, Metrics.registry)
-        Metrics.mediaDropped.updateUnsafe(channel.dropped + inbox.dropped, Metrics.registry)
-        Metrics.mediaLost.updateUnsafe(channel.lost, Metrics.registry)
-        Metrics.duplicates.updateUnsafe(channel.duplicates, Metrics.registry)
+        Metrics.count(channel, inbox.dropped)
         channel.close()
       })
     )

@@ -11,8 +11,8 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { Messages } from "../../WebSocketServer.ts"
 import { closed } from "../messageConnection.ts"
+import type { Notice, Remote } from "./clientEnd.ts"
 import { isMedia } from "./frames.ts"
-import type { Notice, Remote } from "./remote.ts"
 
 const isMessage = (frame: Frame.Frame): boolean =>
   frame._tag === "OutputTransportMessageFrame" || frame._tag === "OutputTransportMessageUrgentFrame"
