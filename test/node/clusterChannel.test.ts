@@ -248,11 +248,14 @@ describe("Inbox", () => {
       yield* inbox.pull
       yield* settle
       strictEqual(a.channel.pending, 0)
-      inbox.freeze()
       yield* a.channel.sendControl(text(2))
       yield* settle
-      strictEqual(a.channel.pending, 1)
+      inbox.freeze()
+      yield* a.channel.sendControl(text(3))
+      yield* settle
+      strictEqual(a.channel.pending, 2)
       const pull = yield* Effect.forkChild(inbox.pull, { startImmediately: true })
+      yield* settle
       assert.isUndefined(pull.pollUnsafe())
     }))
 })

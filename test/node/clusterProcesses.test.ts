@@ -3,10 +3,12 @@
  * when the database is away. Real time: what takes longer than promised because the machine is busy may be tried again.
  */
 import * as Frame from "@apipeline/core/Frame"
+import * as Cluster from "@apipeline/node/Cluster"
 import { WebSocket } from "@effect/platform-node/NodeWS"
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Duration, Effect, Layer, Option, Redacted, Scope } from "effect"
+import { Context, Duration, Effect, Layer, Option, Redacted, Scope, Stream } from "effect"
+import * as Bot from "../../examples/support/ClusterBot.ts"
 import * as Client from "../../examples/support/ClusterClient.ts"
 import * as Processes from "../../examples/support/ClusterProcesses.ts"
 import * as Postgres from "../../examples/support/Postgres.ts"
@@ -26,7 +28,7 @@ if (Option.isNone(bin)) {
   console.warn("SKIPPED: clusters of processes: there is no PostgreSQL here (apt-get install postgresql)")
 }
 
-interface Cluster {
+interface Started {
   readonly database: Postgres.Postgres
   readonly gateway: Processes.Process
   readonly clients: ReadonlyArray<Client.Client>
@@ -50,7 +52,7 @@ const start = Effect.gen(function*() {
   )
   yield* Effect.forkScoped(Client.talk(clients, 100))
   yield* Effect.sleep("1 second")
-  const cluster: Cluster = { database, gateway, clients, runners: [first, second] }
+  const cluster: Started = { database, gateway, clients, runners: [first, second] }
   return cluster
 })
 
@@ -76,7 +78,7 @@ const spread = (gateway: Processes.Process, runners: ReadonlyArray<Processes.Pro
 
 /** The longest silence of each client while something happens, and for as long as it takes that all have heard again. */
 const silences = Effect.fnUntraced(function*<E, R>(
-  { clients }: Cluster,
+  { clients }: Started,
   happens: Effect.Effect<unknown, E, R>,
   settled: Duration.Input
 ) {
@@ -100,10 +102,10 @@ const best = Effect.fnUntraced(function*<E, R>(limit: number, tries: number, onc
   return shortest
 })
 
-const moves = ({ clients }: Cluster): number => clients.reduce((sum, { moves }) => sum + moves.length, 0)
+const moves = ({ clients }: Started): number => clients.reduce((sum, { moves }) => sum + moves.length, 0)
 
 /** Nothing was said twice or in another order, and no sound was heard twice. */
-const assertInOrder = ({ clients }: Cluster): void => {
+const assertInOrder = ({ clients }: Started): void => {
   for (const client of clients) {
     deepStrictEqual(Client.faults(client), { doubled: 0, disordered: 0 })
     assert.isAtMost(client.sounds, client.soundsSent)
@@ -112,17 +114,17 @@ const assertInOrder = ({ clients }: Cluster): void => {
 }
 
 /** Numbers that were said and that nobody has ever answered. */
-const holes = ({ clients }: Cluster): number => clients.reduce((sum, client) => sum + Client.holes(client), 0)
+const holes = ({ clients }: Started): number => clients.reduce((sum, client) => sum + Client.holes(client), 0)
 
 describe.skipIf(Option.isNone(bin))("processes", () => {
   const scope = Scope.makeUnsafe()
-  let running: Cluster | undefined
+  let running: Started | undefined
   const cluster = Effect.suspend(() =>
     running === undefined
       ? Effect.tap(Scope.provide(start, scope), (started) => Effect.sync(() => void (running = started)))
       : Effect.succeed(running)
   )
-  const startRunner = (cluster: Cluster, env: NodeJS.ProcessEnv = {}) =>
+  const startRunner = (cluster: Started, env: NodeJS.ProcessEnv = {}) =>
     Effect.tap(
       Scope.provide(Processes.startRunner(cluster.database, env), scope),
       (runner) => Effect.sync(() => cluster.runners.push(runner))
@@ -224,6 +226,31 @@ describe.skipIf(Option.isNone(bin))("processes", () => {
       }),
     120_000
   )
+
+  it.live("what is delivered from anywhere is answered once, and heard once", () =>
+    Effect.gen(function*() {
+      const { database } = yield* cluster
+      const context = yield* Layer.build(
+        Cluster.layerGateway().pipe(Layer.provide(PgClient.layer({ url: Redacted.make(database.url) })))
+      )
+      yield* Effect.gen(function*() {
+        const remote = yield* Cluster.connect(Bot.Numbers)
+        const heard: Array<string> = []
+        yield* Effect.forkScoped(Stream.runForEach(remote.received, (signal) =>
+          Effect.sync(() => {
+            if (signal._tag === "Frame" && Frame.TextFrame.is(signal.frame)) heard.push(signal.frame.text)
+          })))
+        const deliver = (key: string, text: string) =>
+          Effect.flatMap(remote.id, (id) => Cluster.deliver(Bot.Numbers, id, key, Frame.TextFrame.make({ text })))
+        deepStrictEqual(
+          yield* Effect.forEach(["1", "2", "1", "2"], (key) => deliver(key, `receipt ${key}`)),
+          ["taken", "taken", "taken", "taken"]
+        )
+        yield* until("both are heard", 5000, Effect.sync(() => heard.length >= 2))
+        deepStrictEqual(heard, ["receipt 1", "receipt 2"])
+        yield* remote.leave("enough")
+      }).pipe(Effect.provide(context))
+    }), 60_000)
 
   it.live("a new generation joins: no session of the old one moves", () =>
     Effect.gen(function*() {
