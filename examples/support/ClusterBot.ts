@@ -1,7 +1,8 @@
-/** A bot that is easy to check: it says each number that it is told back, and each sound, and remembers how many there were. */
-import { Frame, Processor } from "@apipeline/core"
+/** Bots for a cluster. One is easy to check: it says each number that it is told back, and each sound, and remembers how many there were. */
+import { Frame, Pipeline, PipelineTask, Processor, Rtvi, VoiceActivity } from "@apipeline/core"
 import { Cluster } from "@apipeline/node"
 import { Context, Effect, Layer, Ref, Schema } from "effect"
+import * as Parrot from "./Parrot.ts"
 
 class Heard extends Context.Service<Heard, Ref.Ref<number>>()("Heard") {
   static readonly layer = Layer.effect(Heard, Ref.make(0))
@@ -29,4 +30,15 @@ export const Numbers = Cluster.session("numbers", {
   restore: (n) => Heard.use(Ref.set(n)),
   // sounds go back as they came, and at once
   transport: { output: { chunk: 20, sampleRate: 16_000, realTime: false } }
+})
+
+/** The bot of `examples/talk.ts`, for pipecat's clients. */
+export const Talking = Cluster.session("talking", {
+  services: VoiceActivity.layerEnergy(),
+  pipeline: (transport) =>
+    Effect.gen(function*() {
+      const rtvi = yield* Rtvi.make({ about: { library: "parrot" } })
+      const pipeline = Pipeline.make(transport.input, rtvi.processor, Parrot.pipeline, transport.output)
+      return yield* PipelineTask.make(pipeline, { observers: [rtvi.observer], audioOutSampleRate: 24_000 })
+    })
 })

@@ -17,7 +17,7 @@ const sayReady = Layer.effectDiscard(Console.log("ready"))
 
 const runner = Layer.unwrap(Effect.map(Cluster.runnerConfig, (options) =>
   sayReady.pipe(
-    Layer.provide(Bot.Numbers.layer),
+    Layer.provide([Bot.Numbers.layer, Bot.Talking.layer]),
     Layer.provide(Cluster.layerRunner(options))
   )))
 
@@ -29,11 +29,15 @@ const sockets = WebSocketServer.layer(Cluster.serve(Bot.Numbers, {
   limits: { messagesPerSecond: 1000 }
 }))
 
+const talk = WebSocketServer.layer(Cluster.serve(Bot.Talking, {
+  paths: { "/talk": MessageProtocol.fromSerializer(FrameSerializer.makePipecat()) }
+}))
+
 const gateway = Layer.unwrap(
   Effect.map(Config.Port("PORT"), (port) =>
     Layer.provide(
       sayReady,
-      HttpRouter.serve(Layer.merge(sockets, Cluster.layerHealth), {
+      HttpRouter.serve(Layer.mergeAll(sockets, talk, Cluster.layerHealth), {
         disableLogger: true,
         disableListenLog: true
       })

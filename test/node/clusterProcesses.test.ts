@@ -17,6 +17,7 @@ import { sweep } from "../../packages/node/src/internal/cluster/janitor.ts"
 import { Snapshots } from "../../packages/node/src/internal/cluster/snapshots.ts"
 import * as SnapshotLayers from "../../packages/node/src/internal/cluster/snapshots.ts"
 import * as Wire from "../../packages/node/src/internal/cluster/wire.ts"
+import { makeClient, silence } from "../utils/pipecat.ts"
 import { node } from "../utils/run.ts"
 import { until } from "../utils/until.ts"
 
@@ -117,6 +118,7 @@ const assertInOrder = ({ clients }: Started): void => {
 const holes = ({ clients }: Started): number => clients.reduce((sum, client) => sum + Client.holes(client), 0)
 
 describe.skipIf(Option.isNone(bin))("processes", () => {
+  silence()
   const scope = Scope.makeUnsafe()
   let running: Started | undefined
   const cluster = Effect.suspend(() =>
@@ -226,6 +228,38 @@ describe.skipIf(Option.isNone(bin))("processes", () => {
       }),
     120_000
   )
+
+  it.live("an official client of pipecat goes on talking when its runner has died", () =>
+    Effect.gen(function*() {
+      const made = yield* cluster
+      yield* startRunner(made)
+      yield* Effect.sleep("4 seconds")
+      const { gateway, runners } = made
+      const before = yield* Effect.forEach(runners, sessionsAt)
+      const { client, media, seen } = yield* makeClient
+      yield* Effect.promise(() => client.connect({ wsUrl: `ws://127.0.0.1:${gateway.port}/talk` }))
+      strictEqual(client.state, "ready")
+      const after = yield* Effect.forEach(runners, sessionsAt)
+      const at = after.findIndex((n, i) => n > before[i]!)
+      const [victim] = runners.splice(at, 1)
+      const says = (text: string) =>
+        Effect.gen(function*() {
+          const from = seen.length
+          yield* Effect.promise(() => client.sendText(text))
+          yield* until(
+            `says ${text}`,
+            10_000,
+            Effect.sync(() => seen.slice(from).some(([event, data]) => event === "botTtsText" && data.text === text))
+          )
+        })
+      yield* says("hello")
+      yield* victim!.kill("SIGKILL")
+      const played = media.played
+      yield* says("again")
+      assert.isAbove(media.played, played)
+      strictEqual(client.state, "ready")
+      deepStrictEqual(seen.filter(([event]) => event === "error" || event === "disconnected"), [])
+    }), 60_000)
 
   it.live("what is delivered from anywhere is answered once, and heard once", () =>
     Effect.gen(function*() {
@@ -365,7 +399,9 @@ describe.skipIf(Option.isNone(bin))("processes", () => {
       yield* snapshots.save("s", 2, "second")
       yield* snapshots.save("s", 1, "late")
       deepStrictEqual(yield* snapshots.load("s"), Option.some("second"))
-      yield* snapshots.remove("s")
+      yield* snapshots.remove("s", 1)
+      deepStrictEqual(yield* snapshots.load("s"), Option.some("second"))
+      yield* snapshots.remove("s", 2)
       deepStrictEqual(yield* snapshots.load("s"), Option.none())
     }), 60_000)
 

@@ -44,6 +44,8 @@ interface Run {
   readonly task: PipelineTask<unknown>
   readonly running: Fiber.Fiber<Exit.Exit<TaskExit, unknown>>
   readonly save: Effect.Effect<void>
+  /** Removes what was saved. */
+  readonly forget: Effect.Effect<void>
 }
 
 /** One client of one gateway. */
@@ -126,8 +128,8 @@ export const make = Effect.fnUntraced(function*<R>(spec: Spec<R>, id: string) {
     host.sessions.delete(id)
     countSessions()
     yield* send({ _tag: "Ended", ...reasonOf(exit) })
-    if (spec.hasSnapshot) yield* Effect.ignore(host.snapshots.remove(key))
     yield* Scope.close(of.scope, Exit.void)
+    yield* of.forget
   })
 
   const begin = Effect.fnUntraced(function*({ flushes, moved }: AttachPayload) {
@@ -169,7 +171,10 @@ export const make = Effect.fnUntraced(function*<R>(spec: Spec<R>, id: string) {
       if (spec.snapshotEvery !== undefined && number > 0) {
         yield* save.pipe(Effect.delay(spec.snapshotEvery), Effect.forever, Effect.forkScoped)
       }
-      const begun: Run = { scope, inbox, events, task, running, save }
+      const forget = number === 0 ? Effect.void : Effect.ignore(
+        Effect.timeout(host.snapshots.remove(key, number), "1 second")
+      )
+      const begun: Run = { scope, inbox, events, task, running, save, forget }
       run = begun
       host.sessions.set(id, self)
       countSessions()

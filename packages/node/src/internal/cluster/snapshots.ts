@@ -14,7 +14,8 @@ export class Snapshots extends Context.Service<Snapshots, {
   readonly load: (key: string) => Effect.Effect<Option.Option<string>, SqlError>
   /** A number for a new activation, greater than those before. */
   readonly nextEpoch: (key: string) => Effect.Effect<number, SqlError>
-  readonly remove: (key: string) => Effect.Effect<void, SqlError>
+  /** Unless a newer activation has one. */
+  readonly remove: (key: string, epoch: number) => Effect.Effect<void, SqlError>
   /** Removes what is older, and tells how many. */
   readonly purge: (age: Duration.Duration) => Effect.Effect<number, SqlError>
 }>()("@apipeline/node/Cluster/Snapshots") {}
@@ -34,7 +35,10 @@ export const layerMemory: Layer.Layer<Snapshots> = Layer.sync(Snapshots, () => {
         rows.set(key, { epoch, data: row?.data, at })
         return epoch
       }),
-    remove: (key) => Effect.sync(() => void rows.delete(key)),
+    remove: (key, epoch) =>
+      Effect.sync(() => {
+        if ((rows.get(key)?.epoch ?? 0) <= epoch) rows.delete(key)
+      }),
     purge: (age) =>
       Effect.map(Clock.currentTimeMillis, (now) => {
         const old = [...rows].filter(([, { at }]) => at < now - Duration.toMillis(age))
@@ -74,7 +78,8 @@ export const layerSql: Layer.Layer<Snapshots, SqlError, SqlClient.SqlClient> = L
             ON CONFLICT (session) DO UPDATE SET epoch = apipeline_snapshots.epoch + 1 RETURNING epoch`,
           (rows) => Number(rows[0]!.epoch)
         ),
-      remove: (key) => Effect.asVoid(sql`DELETE FROM apipeline_snapshots WHERE session = ${key}`),
+      remove: (key, epoch) =>
+        Effect.asVoid(sql`DELETE FROM apipeline_snapshots WHERE session = ${key} AND epoch <= ${epoch}`),
       purge: (age) =>
         Effect.map(
           sql`DELETE FROM apipeline_snapshots
