@@ -82,8 +82,8 @@ export interface SnapshotOptions<S, A = never> {
  */
 export interface SessionOptions<A, S, E, R> {
   /**
-   * The pipeline between the input and the output, or what makes the task of a transport: the `session` of a
-   * `WebSocketServer` is one.
+   * The pipeline between the input and the output (a `Pipeline.Service`, too, whose layer the runner or `services`
+   * provide), or what makes the task of a transport: the `session` of a `WebSocketServer` is one.
    */
   readonly pipeline:
     | Pipeline.Element<any, R | A>
@@ -146,6 +146,10 @@ const count = (field: string, found: number): number => {
   throw new TypeError(`Cluster.session: ${field}: found ${found}, expected a positive integer`)
 }
 
+/** A pipeline that is a service is a class, and so a function. */
+const isElement = <R, F>(pipeline: Pipeline.Element<any, R> | F): pipeline is Pipeline.Element<any, R> =>
+  typeof pipeline !== "function" || Context.isKey(pipeline)
+
 const openWith = <A, S, E, R>(
   { pipeline, restore, services = Layer.empty as Layer.Layer<any>, snapshot }: SessionOptions<A, S, E, R>
 ) =>
@@ -159,9 +163,9 @@ const openWith = <A, S, E, R>(
     const opened: OpenSession = {
       make: (transport) =>
         provided<PipelineTask.PipelineTask<any>, unknown, R | A | Scope.Scope>(
-          typeof pipeline === "function"
-            ? pipeline(transport, context)
-            : PipelineTask.make(Pipeline.make(transport.input, pipeline, transport.output))
+          isElement(pipeline)
+            ? PipelineTask.make(Pipeline.make(transport.input, pipeline, transport.output))
+            : pipeline(transport, context)
         ) as Effect.Effect<PipelineTask.PipelineTask<any>, unknown, Scope.Scope>,
       take: json === undefined
         ? Effect.succeed("")
@@ -442,7 +446,7 @@ export const deliver = <R>(
 export interface Capacity {
   /** Default: 200. Measure: see the capacity sheet. */
   readonly sessions?: number | undefined
-  /** How late the event loop may be. Default: 50 ms: more is heard. */
+  /** How late the event loop may be, on average over a second. Default: 30 ms, a chunk of speech and a half. */
   readonly lag?: Duration.Input | undefined
 }
 
@@ -536,7 +540,7 @@ const gatewaySettings = (options: GatewayOptions) => ({
 
 const hostSettings = (options: Pick<RunnerOptions, "capacity" | "drainTimeout" | "handOverTimeout">) => ({
   sessions: options.capacity?.sessions ?? 200,
-  lag: Duration.toMillis(options.capacity?.lag ?? 50),
+  lag: Duration.toMillis(options.capacity?.lag ?? 30),
   drainTimeout: Duration.toMillis(options.drainTimeout ?? 0),
   handOverTimeout: Duration.toMillis(options.handOverTimeout ?? "2 seconds")
 })
