@@ -167,7 +167,7 @@ describe("sessions", () => {
       ]])
       a.socket.close(1001)
       yield* closing(a)
-      yield* logged(served, /gone after .* s: the other side goes away \(1001\)/)
+      yield* logged(served, /gone after .* s: the other side goes away \(1001\)$/)
       say(b as any, "")
       b.socket.close()
       yield* gone(served)
@@ -347,7 +347,7 @@ describe("faults", () => {
       const [a, b] = [yield* connect(`${served.url}/ws`), yield* connect(`${served.url}/ws`)]
       yield* until(() => heard(a) > 200)
       a.socket.terminate()
-      yield* logged(served, /gone after .* s: the connection is broken \(1006\)/)
+      yield* logged(served, /gone after .* s: the connection is broken \(1006\)$/)
       const before = heard(b)
       yield* Effect.sleep(400)
       assert.isAtLeast(heard(b), before + 300)
@@ -623,7 +623,7 @@ describe("options", () => {
       WebSocketServer.layer({ paths, session: echo, ...options })
     assert.throws(
       make({ limits: { clients: 0 } }),
-      /limits.clients: found 0, expected a finite number greater than zero/
+      /^WebSocketServer: limits.clients: found 0, expected a finite number greater than zero/
     )
     assert.throws(make({ ping: { interval: 0 } }), /ping.interval: found 0/)
     assert.throws(make({ farewellTimeout: "-1 seconds" }), /farewellTimeout/)

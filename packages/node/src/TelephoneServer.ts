@@ -21,6 +21,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as CallAnswer from "./internal/callAnswer.ts"
+import { makeSettings } from "./internal/serverSettings.ts"
 import * as WebSocketServer from "./WebSocketServer.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -178,7 +179,7 @@ const answering = (vendor: CallAnswer.Asking, path: string, options: AnswerOptio
  * **Details**
  *
  * - The vendor is found out by the first messages. When no call starts within `startTimeout` of `telephony`, or what comes
- *   before is too much, the connection is closed.
+ *   before is too much, the connection is closed (1008), as when nothing can be understood in a call any more.
  * - A vendor that ends the call cancels its task; when the task ends, the call is hung up and the connection is closed
  *   (1000, or 1011 when the task has failed).
  * - When the server is to end, calls are ended in order: what the bot still has to say gets out, then they are hung up
@@ -223,6 +224,8 @@ export const layer = <E = never, R = never>(
       `TelephoneServer: telephony.startTimeout: found ${startTimeout} ms, expected a finite duration greater than zero`
     )
   }
+  const limits = { ...options.limits, messageSize }
+  makeSettings("TelephoneServer", { ...options, limits })
   const telephones = new WeakMap<WebSocketServer.Client, Telephone>()
 
   /** Waits for the call, and gives up where there is nothing but noise. */
@@ -242,11 +245,11 @@ export const layer = <E = never, R = never>(
     made = yield* TelephonyTransport.make({
       ...messages,
       incoming,
-      close: (reason) => messages.close(made === undefined ? `no call: ${reason}` : reason)
+      close: (reason) => made === undefined ? messages.close(`no call: ${reason}`, 1008) : messages.close(reason)
     }, telephony)
     const { call, transport } = made
     yield* Effect.logInfo(`${call.vendor} ${call.callId ?? call.streamId ?? ""}`)
-    yield* Effect.forkScoped(watchInvalid(transport, invalidMessages))
+    yield* Effect.forkScoped(watchInvalid(transport, messages, invalidMessages))
     telephones.set(client, { ...made, client })
     return made
   })
@@ -256,7 +259,7 @@ export const layer = <E = never, R = never>(
     paths: { [path]: pickUp },
     session: (_, client) => Effect.suspend(() => options.session(telephones.get(client)!)),
     transport: telephony.transport,
-    limits: { ...options.limits, messageSize }
+    limits
   })
   const documents = answers === undefined ? [] : CallAnswer.asking.flatMap((vendor) => {
     const document = answering(vendor, path, answers)
@@ -277,7 +280,11 @@ const refused = (reason: string): Transport.TransportError =>
   new Transport.TransportError({ reason: new Transport.ConnectionClosed({ reason }) })
 
 /** Ends a call in which nothing comes any more that can be understood: so many messages in a row. */
-const watchInvalid = (transport: Transport.Transport, limit: number): Effect.Effect<void> => {
+const watchInvalid = (
+  transport: Transport.Transport,
+  messages: WebSocketServer.Messages,
+  limit: number
+): Effect.Effect<void> => {
   let understood = 0
   let invalid = 0
   return Stream.runForEach(
@@ -287,7 +294,8 @@ const watchInvalid = (transport: Transport.Transport, limit: number): Effect.Eff
         invalid = frames === understood ? invalid + 1 : 1
         understood = frames
         if (invalid < limit) return Effect.void
-        return transport.close(`too many messages that cannot be understood; the last: ${event.error.message}`)
+        const reason = `too many messages that cannot be understood; the last: ${event.error.message}`
+        return Effect.andThen(messages.because(reason, 1008), transport.close(reason))
       })
   )
 }
