@@ -281,6 +281,11 @@ export class Pusher {
         Effect.sync(() => kernel.report(node, Cause.fail(error), options?.fatal === true, options?.unusable === true)),
       recovered: Effect.sync(() => node.recovered()),
       reportCause: (cause: Cause.Cause<unknown>) => Effect.sync(() => node.failed(cause)),
+      dropped: (frame, reason = "interrupted") => Effect.sync(() => kernel.dropped(node, frame, reason)),
+      hold: Effect.sync(() => {
+        const release = kernel.keepBusy()
+        return Effect.sync(release)
+      }),
       get metrics() {
         return node.metering.effect
       },
