@@ -29,6 +29,7 @@ import type * as Scope from "effect/Scope"
 import type * as Socket from "effect/socket/Socket"
 import type * as Stream from "effect/Stream"
 import { createServer } from "node:http"
+import { createServer as createTlsServer, type ServerOptions } from "node:https"
 import { ClientLine, makeBucket, sizeOf } from "./internal/clientLine.ts"
 import { fromSocketError, makeConnection, makeMessages } from "./internal/messageConnection.ts"
 import { makePeer, type Peer } from "./internal/peer.ts"
@@ -418,10 +419,15 @@ export interface HttpOptions {
   readonly host?: string | undefined
   /** Bytes of one WebSocket message: a larger one is not even read (1009). Default: as {@link Limits.messageSize}. */
   readonly messageSize?: number | undefined
+  /** A certificate and its key, and what else Node's TLS takes: clients come by `wss://` then. Default: none, `ws://`. */
+  readonly tls?: ServerOptions | undefined
 }
 
 /**
  * Node's HTTP server, set up for sessions: they say goodbye before it closes, and messages that are too big are not kept.
+ *
+ * Messages are not compressed, whatever clients offer (`permessage-deflate`): speech hardly shrinks, and a compressor takes
+ * more memory than a session.
  *
  * @example
  * ```ts
@@ -442,7 +448,7 @@ export const layerHttp = (
   HttpServer.HttpServer | HttpPlatform.HttpPlatform | Etag.Generator | NodeHttpServices,
   ServeError
 > =>
-  NodeHttpServer.layer(() => createServer(), {
+  NodeHttpServer.layer(() => options.tls === undefined ? createServer() : createTlsServer(options.tls), {
     port: options.port,
     host: options.host ?? "127.0.0.1",
     disablePreemptiveShutdown: true,
