@@ -207,7 +207,8 @@ const duration = (field: string, input: Duration.Input): number => {
  *
  * const check = CallSignature.audioHook({ apiKey: Redacted.make("key") }, { target: "/calls", headers: { "x-api-key": "no" } })
  *
- * (await Effect.runPromise(Effect.flip(check))).message // => "genesys: x-api-key: found another key, expected the configured one"
+ * const { message } = await Effect.runPromise(Effect.flip(check))
+ * message // => "genesys: x-api-key: found another key, expected the configured one"
  * ```
  *
  * Source: Genesys' "AudioHook security", RFC 9421.
@@ -278,7 +279,8 @@ const mostNonces = 100_000
  * const check = CallSignature.make({ twilio: { authToken: Redacted.make("12345") } })
  * const error = Effect.flip(check({ target: "/calls", headers: { host: "example.com" } }))
  *
- * (await Effect.runPromise(error)).message // => "twilio: x-twilio-signature: found nothing, expected a signature"
+ * const { message } = await Effect.runPromise(error)
+ * message // => "twilio: x-twilio-signature: found nothing, expected a signature"
  * ```
  *
  * @category checks
