@@ -15,6 +15,7 @@ import {
 import * as WebSocketServer from "@apipeline/node/WebSocketServer"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
+import * as selfsigned from "selfsigned"
 import { start } from "../utils/child.ts"
 import { transportContract } from "../utils/transportContract.ts"
 import { connect, rawClient, serve, type Served, type WebSocketClient } from "../utils/webSocket.ts"
@@ -167,7 +168,7 @@ describe("sessions", () => {
       ]])
       a.socket.close(1001)
       yield* closing(a)
-      yield* logged(served, /gone after .* s: the other side goes away \(1001\)/)
+      yield* logged(served, /gone after .* s: the other side goes away \(1001\)$/)
       say(b as any, "")
       b.socket.close()
       yield* gone(served)
@@ -277,6 +278,68 @@ describe("sessions", () => {
     }))
 })
 
+describe("over TLS", () => {
+  const certificate = Effect.promise(() =>
+    selfsigned.generate([{ name: "commonName", value: "127.0.0.1" }], {
+      keyType: "ec",
+      extensions: [{ name: "subjectAltName", altNames: [{ type: 7, ip: "127.0.0.1" }] }]
+    })
+  )
+
+  it.live("wss: audio and messages both ways, pings, a farewell", () =>
+    Effect.gen(function*() {
+      const { cert, private: key } = yield* certificate
+      const scope = yield* Scope.make()
+      const ping = { interval: "50 millis", timeout: "1 second" } as const
+      const served = yield* Scope.provide(serve({ paths, session: echo, ping }, { tls: { cert, key } }), scope)
+      assert.match(served.url, /^wss:/)
+      const client = yield* connect(`${served.url}/ws`, { ca: cert })
+      let pings = 0
+      client.socket.on("ping", () => pings++)
+      say(client, "hello")
+      client.socket.send(pipecat.encodeUnsafe(audio(200)))
+      yield* until(() => answers(client).length === 1 && heard(client) === 200 && pings > 1)
+      yield* Scope.close(scope, Exit.void)
+      deepStrictEqual(yield* closing(client), { code: 1001, reason: "the server goes away" })
+    }))
+
+  it.live("who does not trust the certificate, or does not speak TLS, has no session; others are not disturbed", () =>
+    Effect.gen(function*() {
+      const { cert, private: key } = yield* certificate
+      const served = yield* serve({ paths, session: echo }, { tls: { cert, key } })
+      const client = yield* connect(`${served.url}/ws`, { ca: cert })
+      assert.match((yield* Effect.flip(connect(`${served.url}/ws`))).message, /self.signed/)
+      yield* Effect.flip(connect(`ws://127.0.0.1:${served.port}/ws`))
+      say(client, "hello")
+      yield* until(() => answers(client).length === 1)
+      strictEqual(yield* served.server.connections, 1)
+    }))
+})
+
+describe("compression", () => {
+  it.live("a client that offers it is served without", () =>
+    Effect.gen(function*() {
+      const served = yield* serve({ paths, session: echo })
+      const client = yield* connect(`${served.url}/ws`, { perMessageDeflate: { threshold: 0 } })
+      strictEqual(client.socket.extensions, "")
+      const long = "x".repeat(100_000)
+      say(client, long)
+      client.socket.send(pipecat.encodeUnsafe(audio(200)))
+      yield* until(() => answers(client).length === 1 && heard(client) === 200)
+      deepStrictEqual(answers(client), [long])
+    }))
+
+  it.live("a client that compresses unasked breaks the rules", () =>
+    Effect.gen(function*() {
+      const served = yield* serve({ paths, session: echo })
+      const raw = yield* rawClient(served.port)
+      // final, compressed, binary; masked, two bytes
+      raw.write(Uint8Array.of(0xc2, 0x82, 0, 0, 0, 0, 1, 2))
+      yield* until(raw.isClosed)
+      yield* logged(served, /^gone/)
+    }))
+})
+
 describe("who may connect", () => {
   it.live("so many at once: 1013", () =>
     Effect.gen(function*() {
@@ -347,7 +410,7 @@ describe("faults", () => {
       const [a, b] = [yield* connect(`${served.url}/ws`), yield* connect(`${served.url}/ws`)]
       yield* until(() => heard(a) > 200)
       a.socket.terminate()
-      yield* logged(served, /gone after .* s: the connection is broken \(1006\)/)
+      yield* logged(served, /gone after .* s: the connection is broken \(1006\)$/)
       const before = heard(b)
       yield* Effect.sleep(400)
       assert.isAtLeast(heard(b), before + 300)
@@ -623,7 +686,7 @@ describe("options", () => {
       WebSocketServer.layer({ paths, session: echo, ...options })
     assert.throws(
       make({ limits: { clients: 0 } }),
-      /limits.clients: found 0, expected a finite number greater than zero/
+      /^WebSocketServer: limits.clients: found 0, expected a finite number greater than zero/
     )
     assert.throws(make({ ping: { interval: 0 } }), /ping.interval: found 0/)
     assert.throws(make({ farewellTimeout: "-1 seconds" }), /farewellTimeout/)

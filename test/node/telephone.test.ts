@@ -8,8 +8,9 @@ import { InputDtmfFrame } from "@apipeline/core/VoiceFrames"
 import * as TelephoneServer from "@apipeline/node/TelephoneServer"
 import * as WebSocketServer from "@apipeline/node/WebSocketServer"
 import { assert, describe, it, vi } from "@effect/vitest"
-import { Effect, Exit, Layer, Logger, References, Schedule, Scope } from "effect"
+import { Effect, Exit, Layer, Logger, Redacted, References, Schedule, Scope } from "effect"
 import { HttpRouter } from "effect/http"
+import { createHmac } from "node:crypto"
 import * as Transcript from "../fixtures/telephony/transcript.ts"
 import { start } from "../utils/child.ts"
 import { connect, rawClient, type WebSocketClient } from "../utils/webSocket.ts"
@@ -369,10 +370,10 @@ describe("faults", () => {
       const client = yield* connect(served.url)
       send(client, [json({ event: "connected", protocol: "Call", version: "1.0.0" })])
       deepStrictEqual(yield* closing(client), {
-        code: 1000,
+        code: 1008,
         reason: "no call: open took longer than 150 ms"
       })
-      yield* logged(served, /^gone after .* s: no call: open took longer than 150 ms \(1000\)$/)
+      yield* logged(served, /^gone after .* s: no call: open took longer than 150 ms \(1008\)$/)
       yield* nobody(served)
       strictEqual(served.sessions.length, 0)
     }))
@@ -395,7 +396,7 @@ describe("faults", () => {
       const client = yield* connect(served.url)
       send(client, Array.from({ length: 40 }, (_, i) => i % 2 === 0 ? "garbage" : Uint8Array.of(1, 2, 3)))
       deepStrictEqual(yield* closing(client), {
-        code: 1000,
+        code: 1008,
         reason: "no call: 11 messages, none of which starts one"
       })
       yield* check
@@ -431,7 +432,7 @@ describe("faults", () => {
       strictEqual(client.isClosed(), false)
       send(client, Array.from({ length: 30 }, () => "garbage"))
       const { code, reason } = yield* closing(client)
-      strictEqual(code, 1000)
+      strictEqual(code, 1008)
       match(reason, /^too many messages that cannot be understood; the last: /)
       yield* check
       deepStrictEqual(served.hungUp.map(({ vendor }) => vendor), ["twilio"])
@@ -445,7 +446,7 @@ describe("faults", () => {
       yield* speak(session, 5000)
       yield* until("the bot speaks", () => heard(client, words.genesys) > 0)
       client.socket.terminate()
-      yield* logged(served, /^gone after .* s: the connection is broken \(1006\)/)
+      yield* logged(served, /^gone after .* s: the connection is broken \(1006\)$/)
       strictEqual((yield* served.server.calls).length, 1)
       deepStrictEqual(served.hungUp, [session.call])
       yield* check
@@ -508,6 +509,74 @@ describe("faults", () => {
       yield* connect(`${served.url}?token=secret`)
       const more = yield* connect(`${served.url}?token=secret`)
       deepStrictEqual(yield* closing(more), { code: 1013, reason: "1 clients are connected" })
+    }))
+
+  it.live("who has no signature of a vendor: 4003, and 401 for its document; who has is served", () =>
+    Effect.gen(function*() {
+      const twilioSecret = { authToken: Redacted.make("12345"), origin: "https://example.com" }
+      const genesysSecret = { apiKey: Redacted.make("key"), clientSecret: Redacted.make("c2VjcmV0") }
+      const served = yield* serve({ answers: {}, signatures: { twilio: twilioSecret, genesys: genesysSecret } })
+      const hmac = (text: string) => createHmac("sha1", "12345").update(text).digest("base64")
+      const twilioHeaders = { "X-Twilio-Signature": hmac("wss://example.com/calls") }
+      const stranger = yield* connect(served.url)
+      deepStrictEqual(yield* closing(stranger), { code: 4003, reason: "not authorized" })
+      yield* logged(served, /^no signature: twilio: x-twilio-signature: found nothing, expected a signature$/)
+      const forger = yield* connect(served.url, { headers: { "X-Twilio-Signature": hmac("wss://example.com/other") } })
+      strictEqual((yield* closing(forger)).code, 4003)
+      const client = yield* connect(served.url, { headers: twilioHeaders })
+      send(client, twilio.opening)
+      yield* until("a session", () => served.sessions.length === 1)
+
+      const created = Math.floor(Date.now() / 1000)
+      const ids = {
+        "Audiohook-Organization-Id": "o",
+        "Audiohook-Session-Id": "s",
+        "Audiohook-Correlation-Id": "c",
+        "X-API-KEY": "key"
+      }
+      const names = ["@request-target", "@authority", ...Object.keys(ids).map((name) => name.toLowerCase())]
+      const input = `(${names.map((name) => `"${name}"`).join(" ")});keyid="key";nonce="n1";alg="hmac-sha256";` +
+        `created=${created};expires=${created + 10}`
+      const values = ["/calls", `127.0.0.1:${served.port}`, ...Object.values(ids)]
+      const base = [...names.map((name, i) => `"${name}": ${values[i]}`), `"@signature-params": ${input}`].join("\n")
+      const signature = createHmac("sha256", "secret").update(base).digest("base64")
+      const headers = { ...ids, "Signature-Input": `sig1=${input}`, Signature: `sig1=:${signature}:` }
+      const hook = yield* connect(served.url, { headers })
+      send(hook, record("genesys").opening)
+      yield* until("another session", () => served.sessions.length === 2)
+      deepStrictEqual((yield* served.server.calls).map(({ vendor }) => vendor), ["twilio", "genesys"])
+      const again = yield* connect(served.url, { headers })
+      strictEqual((yield* closing(again)).code, 4003)
+
+      const post = (signature: string | undefined, from: string) =>
+        Effect.promise(async () => {
+          const response = await fetch(`http://127.0.0.1:${served.port}/calls/twilio?a=1`, {
+            method: "POST",
+            body: new URLSearchParams({ From: from, CallSid: "CA1" }),
+            headers: signature === undefined ? {} : { "X-Twilio-Signature": signature }
+          })
+          return [response.status, await response.text()] as const
+        })
+      const good = hmac("https://example.com/calls/twilio?a=1CallSidCA1From+1555")
+      const [status, body] = yield* post(good, "+1555")
+      strictEqual(status, 200)
+      assert.include(body, `<Parameter name="from" value="+1555"/>`)
+      deepStrictEqual(yield* post(good, "+1556"), [401, "not signed"])
+      deepStrictEqual(yield* post(undefined, "+1555"), [401, "not signed"])
+      // what is not signed is not believed
+      const json = yield* Effect.promise(async () => {
+        const response = await fetch(`http://127.0.0.1:${served.port}/calls/twilio`, {
+          method: "POST",
+          body: `{"From":"+1666"}`,
+          headers: {
+            "content-type": "application/json",
+            "X-Twilio-Signature": hmac("https://example.com/calls/twilio")
+          }
+        })
+        return [response.status, await response.text()] as const
+      })
+      strictEqual(json[0], 200)
+      assert.notInclude(json[1], "+1666")
     }))
 
   it.live("five hundred calls leave nothing behind", () =>
@@ -675,7 +744,7 @@ describe("options", () => {
       TelephoneServer.layer({ path: "/calls", session: () => Effect.never, ...options })
     assert.throws(
       make({ limits: { clients: 0 } }),
-      /limits.clients: found 0, expected a finite number/
+      /^TelephoneServer: limits.clients: found 0, expected a finite number/
     )
     assert.throws(make({ telephony: { startTimeout: 0 } }), /TelephoneServer: telephony.startTimeout: found 0 ms/)
     assert.throws(make({ farewellTimeout: "-1 seconds" }), /farewellTimeout/)

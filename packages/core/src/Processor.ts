@@ -217,6 +217,16 @@ export interface ProcessorContext {
   readonly recovered: Effect.Effect<void>
   /** What the kernel does when a handler fails: the processor's error policy decides. */
   readonly reportCause: (cause: Cause.Cause<unknown>) => Effect.Effect<void>
+  /**
+   * Says that a frame which this processor has kept will not go on: the task counts it, observers see it. Default:
+   * `interrupted`.
+   */
+  readonly dropped: (frame: Frame.Frame, reason?: "full" | "interrupted" | "cancelled") => Effect.Effect<void>
+  /**
+   * Says that this processor has still something to push, of its own accord: the end of the task waits at the way in until
+   * what this gives has been run. A `drainTimeout` of the task limits that.
+   */
+  readonly hold: Effect.Effect<Effect.Effect<void>>
   readonly metrics: Metrics<Effect.Effect<void>>
   /** The span that work belongs to now, where the task is traced: see `Tracing`. */
   readonly span: Effect.Effect<Tracer.AnySpan | undefined>

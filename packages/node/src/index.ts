@@ -1,4 +1,5 @@
 /** Node transports, audio and observability for `@apipeline/core`. */
+export * as CallSignature from "./CallSignature.ts"
 export * as FileTransport from "./FileTransport.ts"
 export * as NodeRunner from "./NodeRunner.ts"
 export * as StdioTransport from "./StdioTransport.ts"

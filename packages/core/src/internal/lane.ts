@@ -257,7 +257,7 @@ export abstract class Lane<A> {
       for (let left = turn; this.pauses === 0; left--) {
         if (left === 0) return Effect.yieldNow
         if (this.salvaged.length > 0) {
-          const { enter, item } = this.salvaged.shift()!
+          const { enter, item } = this.salvaged.pop()!
           this.lifted = item
           this.working = true
           const effect = enter()
@@ -415,7 +415,7 @@ export abstract class Lane<A> {
     this.pause()
     const killed = !asks && !this.guarded
     const left = rest(killed)
-    if (killed && left.length > 0) this.salvaged = [...this.salvaged, ...left]
+    if (killed && left.length > 0) this.salvaged = [...left.toReversed(), ...this.salvaged]
     const cut = killed && !this.stepping ? this.fiber : undefined
     if (killed && this.stepping) this.doomed = true
     else if (cut !== undefined) {

@@ -67,6 +67,10 @@ export interface Subject<R = never> {
   ) => Effect.Effect<{ readonly transport: Transport.Transport; readonly farEnd: FarEnd }, unknown, Scope.Scope | R>
   /** Hz, of one channel, as it travels. */
   readonly sampleRate: number
+  /** What a codec on the way makes of samples. Default: nothing, they arrive as they are. */
+  readonly line?: ((samples: Int16Array) => Int16Array) | undefined
+  /** Milliseconds of audio that are sent at once. Default: 40. */
+  readonly chunk?: number | undefined
   /** Whether audio can come in, and go out. */
   readonly audioIn: boolean
   readonly audioOut: boolean
@@ -125,6 +129,10 @@ const ramp = (sampleRate: number, millis: number, from = 1): Frame.AudioRawFrame
 const samplesOf = (frames: ReadonlyArray<Frame.Frame>): Array<number> =>
   frames.flatMap((frame) => Frame.AudioRawFrame.is(frame) ? Array.from(Pcm.toInt16Unsafe(frame.audio)) : [])
 
+/** Samples as they arrive at the other end of the line. */
+const across = ({ line }: Subject<any>, samples: ReadonlyArray<number>): ReadonlyArray<number> =>
+  line === undefined ? samples : Array.from(line(Int16Array.from(samples)))
+
 const withoutAudio = (frames: ReadonlyArray<Frame.Frame>): Array<string> =>
   show(frames.filter((frame) => !Frame.AudioRawFrame.is(frame)))
 
@@ -182,7 +190,7 @@ const audioIn = check(
       const { inside } = yield* session(subject, frames, stay)
       const expected = samplesOf(frames)
       yield* until("audio that comes in", () => samplesOf(inside).length >= expected.length)
-      yield* expect("audio that comes in", samplesOf(inside), expected)
+      yield* expect("audio that comes in", samplesOf(inside), across(subject, expected))
     })
 )
 
@@ -242,11 +250,14 @@ const audioOut = check(
       }
       yield* task.stopWhenDone
       yield* expect("the end of the task", yield* ended, "Ended")
-      const expected = Array.from({ length: Math.round(0.12 * subject.sampleRate) }, (_, i) => i + 1 < from ? i + 1 : 0)
+      const { chunk = 40 } = subject
+      const total = Math.ceil(110 / chunk) * chunk
+      const length = Math.round(total * subject.sampleRate / 1000)
+      const expected = Array.from({ length }, (_, i) => i + 1 < from ? i + 1 : 0)
       yield* until("audio that goes out", () => samplesOf(farEnd.received()).length >= expected.length)
-      yield* expect("audio that goes out", samplesOf(farEnd.received()), expected)
+      yield* expect("audio that goes out", samplesOf(farEnd.received()), across(subject, expected))
       const [playback] = yield* transport.playback
-      yield* expect("what was played", [playback?.sent, playback?.played, playback?.waiting], [120, 120, 0])
+      yield* expect("what was played", [playback?.sent, playback?.played, playback?.waiting], [total, total, 0])
     })
 )
 
@@ -304,11 +315,12 @@ const speaks = check(
   (subject) =>
     Effect.gen(function*() {
       const { ended, heard, say, task } = yield* session(subject, [], stay)
-      yield* say(ramp(subject.sampleRate, 120))
+      const whole = ramp(subject.sampleRate, 3 * (subject.chunk ?? 40))
+      yield* say(whole)
       yield* task.stopWhenDone
       yield* expect("the end of the task", yield* ended, "Ended")
       yield* expect("who speaks", tags(heard, "BotSt"), ["BotStartedSpeakingFrame", "BotStoppedSpeakingFrame"])
-      yield* expect("audio that was heard", samplesOf(heard), samplesOf([ramp(subject.sampleRate, 120)]))
+      yield* expect("audio that was heard", samplesOf(heard), samplesOf([whole]))
     })
 )
 
@@ -325,15 +337,18 @@ const interruption = check(
       yield* expect("audio that waits", cut.waiting, 0)
       yield* expect("what became of it", cut.sent + cut.dropped >= 1230 - 1e-9, true)
       yield* expect("who speaks", tags(heard, "BotSt"), ["BotStartedSpeakingFrame", "BotStoppedSpeakingFrame"])
-      yield* say(ramp(subject.sampleRate, 80, 30_000 - Math.round(0.08 * subject.sampleRate)))
+      const millis = 2 * (subject.chunk ?? 40)
+      const more = ramp(subject.sampleRate, millis, 30_000 - Math.round(millis * subject.sampleRate / 1000))
+      yield* say(more)
       yield* task.stopWhenDone
       yield* expect("the end of the task", yield* ended, "Ended")
-      const length = Math.round((cut.sent + 80) * subject.sampleRate / 1000)
+      const length = Math.round((cut.sent + millis) * subject.sampleRate / 1000)
       yield* until("audio that goes out", () => samplesOf(farEnd.received()).length >= length)
-      yield* expect("audio that goes out", samplesOf(farEnd.received()), [
+      const expected = [
         ...Array.from({ length: Math.round(cut.sent * subject.sampleRate / 1000) }, (_, i) => 1 + i),
-        ...samplesOf([ramp(subject.sampleRate, 80, 30_000 - Math.round(0.08 * subject.sampleRate))])
-      ])
+        ...samplesOf([more])
+      ]
+      yield* expect("audio that goes out", samplesOf(farEnd.received()), across(subject, expected))
     })
 )
 

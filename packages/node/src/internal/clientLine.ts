@@ -4,7 +4,7 @@ import type * as Transport from "@apipeline/core/Transport"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Socket from "effect/socket/Socket"
-import { closed, closeEvent } from "./messageConnection.ts"
+import { closed, closeEvent, fromSocketError } from "./messageConnection.ts"
 import type { Peer } from "./peer.ts"
 
 /** Milliseconds, bytes, and numbers: see `WebSocketServer.Limits`. */
@@ -56,6 +56,13 @@ export class ClientLine {
   /** Why it is to be closed, or was: for the first that asks. */
   because(code: number, text: string): { readonly code: number; readonly text: string } {
     return this.reason ??= { code, text }
+  }
+
+  /** Nothing comes any more: the other side has closed, or the connection is broken. */
+  lost(error: Socket.SocketError): void {
+    const { message, reason } = fromSocketError(error)
+    if (reason._tag === "ConnectionClosed") this.because(reason.code ?? 1006, reason.reason)
+    else this.because(1006, message)
   }
 
   /** Says goodbye and waits until the other side has, too; then there is nobody left to wait for. */
