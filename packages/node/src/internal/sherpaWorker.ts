@@ -18,12 +18,18 @@ interface Sherpa {
 
 const moonshine = "@usefulsensors/moonshine-js"
 
+/** Bytes that are no word have names in the vocabulary. */
+const bytesOf = (word: string): Buffer => {
+  const byte = /^<0x([0-9A-F]{2})>$/.exec(word)?.[1]
+  return byte === undefined ? Buffer.from(word) : Buffer.from(byte, "hex")
+}
+
 /** The vocabulary, as sherpa reads it: from a file, while it loads. */
 const withTokens = <A>(words: ReadonlyArray<string>, use: (file: string) => A): A => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "apipeline-"))
   try {
     const file = path.join(folder, "tokens.txt")
-    fs.writeFileSync(file, words.map((word, i) => `${word}\t${i}\n`).join(""))
+    fs.writeFileSync(file, words.map((word, i) => `${bytesOf(word).toString("base64")} ${i}\n`).join(""))
     return use(file)
   } finally {
     fs.rmSync(folder, { recursive: true, force: true })

@@ -95,7 +95,7 @@ export const make = <In, Out>(
       Effect.callback((resume) => {
         if (isClosed) return resume(Effect.fail(new WorkerError({ reason: "Closed", detail: "the scope has closed" })))
         if (room() <= -maxWaiting) {
-          return resume(Effect.fail(new WorkerError({ reason: "Full", detail: `${waiting.length} are waiting` })))
+          return resume(Effect.fail(new WorkerError({ reason: "Full", detail: `${maxWaiting} are waiting` })))
         }
         const job: Job<In, Out> = { input, idle, resume: (exit) => resume(exit), isWanted: true, attempts: 0 }
         const firstIdle = waiting.findIndex((job) => job.idle)
