@@ -168,10 +168,10 @@ type ServicesOf<Tools extends Record<string, Tool.Any>, Own> =
   | Exclude<Tool.HandlerServices<Tools[keyof Tools]>, ToolContext>
 
 /** A plan of models: see {@link make}. */
-type Plan<R> = ExecutionPlan.ExecutionPlan<{
-  provides: LanguageModel.LanguageModel
-  input: any
-  error: any
+type Plan<Provides, Input, E, R> = ExecutionPlan.ExecutionPlan<{
+  provides: Provides
+  input: Input
+  error: E
   requirements: R
 }>
 
@@ -239,13 +239,19 @@ const twice = Schedule.upTo(Schedule.exponential("250 millis"), { times: 2 })
  */
 export const make: {
   <
+    Provides,
+    Input,
+    EP,
     RP,
     Tools extends Record<string, Tool.Any> = {},
     const Own extends { readonly [Name in keyof Tools]?: ToolOptions } = {},
     R = never
   >(
-    options: Options<Tools, Own, R> & { readonly plan: Plan<RP> }
-  ): Processor.Processor<LlmError, ServicesOf<Tools, Own> | R | RP>
+    options: Options<Tools, Own, R> & { readonly plan: Plan<Provides, Input, EP, RP> }
+  ): Processor.Processor<
+    LlmError,
+    ServicesOf<Tools, Own> | R | RP | Exclude<LanguageModel.LanguageModel, Provides>
+  >
   <
     Tools extends Record<string, Tool.Any> = {},
     const Own extends { readonly [Name in keyof Tools]?: ToolOptions } = {},
@@ -254,7 +260,7 @@ export const make: {
     options?: Options<Tools, Own, R> & { readonly plan?: undefined }
   ): Processor.Processor<LlmError, ServicesOf<Tools, Own> | R | LanguageModel.LanguageModel>
 } = (
-  options: Options<any, any, any> & { readonly plan?: Plan<any> | undefined } = {}
+  options: Options<any, any, any> & { readonly plan?: Plan<any, any, any, any> | undefined } = {}
 ): Processor.Processor<any, any> => {
   const {
     maxToolRounds = 10,
@@ -317,7 +323,12 @@ export const make: {
         })
         const planned = plan === undefined
           ? events
-          : Stream.withExecutionPlan(events, plan, { preventFallbackOnPartialStream: true })
+          : Stream.mapError(
+            Stream.withExecutionPlan(events, plan, { preventFallbackOnPartialStream: true }),
+            // of a layer that could not be built
+            (cause) =>
+              cause instanceof LlmError ? cause : fail({ provider, reason: "Provider", isRetryable: false, cause })
+          )
         yield* Stream.runForEach(planned, (event): Effect.Effect<void> => {
           switch (event._tag) {
             case "Text": {

@@ -55,15 +55,14 @@ export const ask = <E>(request: Request<E>): Stream.Stream<Event, E, LanguageMod
     const provider = yield* providerName
     const { fail, firstToken, prompt, stall, toolChoice, toolkit } = request
     const failed = (cause: unknown): E => fail(failureOf(provider, cause))
+    // a call of what is not there has a result that says so
+    const byHand = { disableToolCallResolution: true, toolCallValidation: "deferred" } as const
     const parts = (toolkit === undefined
-      ? model.streamText({ prompt })
-      : model.streamText({
-        prompt,
-        toolkit,
-        toolChoice,
-        disableToolCallResolution: true,
-        toolCallValidation: "deferred"
-      })) as Stream.Stream<Response.StreamPart<any, "deferred">, unknown>
+      ? model.streamText({ prompt, ...byHand })
+      : model.streamText({ prompt, toolkit, toolChoice, ...byHand })) as Stream.Stream<
+        Response.StreamPart<any, "deferred">,
+        unknown
+      >
     const silent = (reason: "FirstToken" | "Stall", duration: Duration.Duration) =>
       Effect.fail(
         fail({ provider, reason, isRetryable: true, cause: new Error(`nothing for ${Duration.format(duration)}`) })
