@@ -10,35 +10,12 @@ import * as Voice from "@apipeline/core/VoiceFrames"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, ExecutionPlan, Schedule } from "effect"
 import { AiError, Model } from "effect/ai"
+import { bot, lines, user } from "../utils/conversation.ts"
 
 const { deepStrictEqual, include, strictEqual } = assert
 
-const user = (content: string): Voice.LlmMessage => ({ role: "user", content })
-const bot = (content: string): Voice.LlmMessage => ({ role: "assistant", content })
 const ask = (content: string, skipTts?: boolean) =>
   Voice.LlmContextFrame.make({ messages: [user(content)], ...skipTts !== undefined && { skipTts } })
-
-/** Frames as short lines. */
-const lines = (frames: ReadonlyArray<Frame.Frame>): Array<string> =>
-  frames.flatMap((frame) => {
-    if (Voice.LlmResponseStartFrame.is(frame)) return [frame.skipTts === true ? "start (read)" : "start"]
-    if (Voice.LlmTextFrame.is(frame)) return [`"${frame.text}"`]
-    if (Voice.LlmResponseEndFrame.is(frame)) return ["end"]
-    if (Voice.LlmContextFrame.is(frame)) return ["context"]
-    if (Voice.FunctionCallsStartedFrame.is(frame)) return [`calls ${frame.callIds.join()}`]
-    if (Voice.FunctionCallInProgressFrame.is(frame)) {
-      return [`${frame.callId}: ${frame.functionName}${frame.background === true ? " (background)" : ""}`]
-    }
-    if (Voice.FunctionCallResultFrame.is(frame)) {
-      return [`${frame.callId} ${frame.isFailure === true ? "!" : "="} ${JSON.stringify(frame.result)}`]
-    }
-    if (Voice.FunctionCallCancelledFrame.is(frame)) return [`${frame.callId} cancelled`]
-    if (Frame.ErrorFrame.is(frame)) return [`error ${(frame.error as Error).message}`]
-    if (frame._tag === "StartInterruptionFrame") return ["interruption"]
-    return ["StartFrame", "EndFrame", "MetricsFrame", "CancelFrame", "StopInterruptionFrame"].includes(frame._tag)
-      ? []
-      : [frame._tag]
-  })
 
 const listen = <E>(
   script: ReadonlyArray<FakeLanguageModel.Exchange>,

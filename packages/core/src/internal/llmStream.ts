@@ -136,7 +136,7 @@ type Part = Readonly<Record<string, unknown>>
 
 const isCall = ({ type }: Part): boolean => type === "tool-call"
 
-/** With what was said before the calls and is still to be heard: the model need not say it again. */
+/** With what was said before a call, as far as it is still to be heard: the model need not say it again. */
 export const withUnheard = (
   messages: ReadonlyArray<LlmMessage>,
   said: ReadonlyMap<string, string>
@@ -144,10 +144,9 @@ export const withUnheard = (
   if (said.size === 0) return messages
   return messages.map((message) => {
     const { content, role } = message
-    if (role !== "assistant" || typeof content === "string" || content.some(({ type }) => type === "text")) {
-      return message
-    }
+    if (role !== "assistant" || typeof content === "string") return message
     const text = content.map(({ id }) => typeof id === "string" ? said.get(id) : undefined).find((text) => text)
-    return text === undefined ? message : { role, content: [{ type: "text", text }, ...content] }
+    if (text === undefined) return message
+    return { role, content: [{ type: "text", text }, ...content.filter(({ type }) => type !== "text")] }
   })
 }
