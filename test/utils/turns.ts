@@ -1,7 +1,7 @@
 import * as Frame from "@apipeline/core/Frame"
 import * as Pipeline from "@apipeline/core/Pipeline"
 import * as Processor from "@apipeline/core/Processor"
-import { interrupt, run, sleep, type Step, upstream } from "@apipeline/core/testing"
+import { act, interrupt, run, settle, sleep, type Step, upstream } from "@apipeline/core/testing"
 import * as TurnFrames from "@apipeline/core/TurnFrames"
 import { VadParamsFrame } from "@apipeline/core/Vad"
 import * as VadController from "@apipeline/core/VadController"
@@ -37,6 +37,7 @@ const frames: Readonly<Record<string, (value: string) => Frame.Frame>> = {
   call: (ids) => Voice.FunctionCallsStartedFrame.make({ callIds: ids.split(",") }),
   result: (callId) => Voice.FunctionCallResultFrame.make({ callId, result: 1 }),
   cancelled: (callId) => Voice.FunctionCallCancelledFrame.make({ callId }),
+  key: () => Voice.InputDtmfFrame.make({ key: "1" }),
   audio: () =>
     Frame.AudioRawFrame.make({ audio: new Uint8Array(640), sampleRate: 16_000, numChannels: 1, sampleWidth: 2 }),
   typed: () => Voice.LlmMessagesAppendFrame.make({ messages: [], runLlm: true }),
@@ -48,7 +49,7 @@ const frames: Readonly<Record<string, (value: string) => Frame.Frame>> = {
 const fromBelow = new Set(["bot", "/bot", "call", "result", "cancelled"])
 
 const words = new Map(
-  Object.entries(frames).filter(([word]) => word !== "F").map(([word, make]) => [
+  Object.entries(frames).filter(([word]) => !["F", "key", "speaking"].includes(word)).map(([word, make]) => [
     make("")._tag,
     word
   ])
@@ -67,7 +68,11 @@ const stepOf = (word: string): Step => {
   return word.startsWith("^") || fromBelow.has(word.split(":")[0]!) ? upstream(frame) : frame
 }
 
-export const steps = (line: string): ReadonlyArray<Step> => line.split(" ").filter((word) => word !== "").map(stepOf)
+const settled: Step = act(() => settle)
+
+/** Each word is done before the next one comes; those joined by `+` come at once. */
+export const steps = (line: string): ReadonlyArray<Step> =>
+  line.split(" ").filter((word) => word !== "").flatMap((words) => [...words.split("+").map(stepOf), settled])
 
 const wordOf = (frame: Frame.Frame): string => {
   if (Frame.StartInterruptionFrame.is(frame)) return "!"

@@ -2,13 +2,17 @@
 
 const set = (words: string): ReadonlySet<string> => new Set(words.split(" "))
 
-/** Nobody ends with these: articles, conjunctions, possessives, auxiliaries that want a verb. */
+/** Nobody ends with these, asking or not: articles, conjunctions, possessives, contractions. */
 const dangling = set(
-  "a an the and or but nor because although though unless until whereas whether if than as while since so " +
-    "my your our their its i we they he she who's i'm i'd i'll i've you're you'd you'll we're we'd we'll we've they're " +
-    "they'd he's she's it's that's there's what's where's let's gonna wanna gotta would could should shall will might must " +
-    "is are am was were be been being has had do does did don't doesn't didn't isn't aren't can't won't " +
-    "very really quite too every each some any no which whose"
+  "a an the and or but nor because although though unless until whereas whether if than as while since " +
+    "my your our their its who's i'm i'd i'll i've you're you'd you'll we're we'd we'll we've they're they'd " +
+    "he's she's it's that's there's what's where's let's gonna wanna gotta very really quite every each"
+)
+
+/** Words that want a verb, unless they are a short answer ("yes, I will"). */
+const auxiliaries = set(
+  "would could should shall will might must is are am was were be been being has had have do does did don't doesn't " +
+    "didn't isn't aren't can't won't"
 )
 
 /** Prepositions: they end a question ("what is it for"), and hardly anything else. */
@@ -18,9 +22,12 @@ const prepositions = set(
 )
 
 /** Prepositions that end a sentence as well ("come in"). */
-const particles = set("in on over under after before behind about by")
+const particles = set("in on over under after before behind by")
 
 const fillers = set("um uh uhm umm uhh er erm hmm hm mm ah well like so anyway basically actually")
+
+/** "I think so." */
+const beforeSo = set("think hope guess suppose believe say said do that just and")
 
 /** Pronouns that end a sentence when a verb is before them. */
 const subjects = set("i we they he she")
@@ -55,19 +62,27 @@ const stop = /[.。．｡।॥۔։።]["'”’»)\]]*$/u
 const likely = 0.9
 const unlikely = 0.1
 
-/** Digits at the end, as figures or as words, and what stands before them. */
-const trailingDigits = (words: ReadonlyArray<string>): { readonly digits: number; readonly spelled: boolean } => {
+interface Digits {
+  readonly count: number
+  /** Each is a word of its own. */
+  readonly areSpelled: boolean
+  /** The words before them. */
+  readonly before: ReadonlyArray<string>
+}
+
+/** Digits at the end, as figures or as words. */
+const trailingDigits = (words: ReadonlyArray<string>): Digits => {
   let count = 0
-  let spelled = true
-  for (let i = words.length - 1; i >= 0; i--) {
-    const word = words[i]!
+  let areSpelled = true
+  let from = words.length
+  for (; from > 0; from--) {
+    const word = words[from - 1]!
     const figures = word.replace(/\D/g, "").length
-    if (figures === 0 && !digits.has(word)) break
-    if (figures !== 0 && /[^\d+()\-./]/.test(word)) break
-    if (figures > 1) spelled = false
+    if (figures === 0 ? !digits.has(word) : /[^\d+()\-./]/.test(word)) break
+    if (figures > 1) areSpelled = false
     count += Math.max(1, figures)
   }
-  return { digits: count, spelled }
+  return { count, areSpelled, before: words.slice(0, from) }
 }
 
 const byWords = (words: ReadonlyArray<string>, isQuestion: boolean): number | undefined => {
@@ -76,22 +91,19 @@ const byWords = (words: ReadonlyArray<string>, isQuestion: boolean): number | un
   const first = words.find((word) => !fillers.has(word))
   if (first === undefined) return unlikely
   const asks = isQuestion || questionWords.has(first)
-  if (fillers.has(last) && !(last === "so" && words.at(-2) === "think")) return unlikely
+  if (fillers.has(last) && !(last === "so" && beforeSo.has(words.at(-2) ?? ""))) return unlikely
   const number = trailingDigits(words)
-  if (number.digits > 0 && number.digits < words.length) {
-    const before = words.slice(0, -number.digits).join(" ")
-    const cue = numbers.find(([cue]) => cue.test(before))
-    if (cue !== undefined && !asks) return number.digits < cue[1] ? 0.2 : likely
-  } else if (number.digits > 1 && number.spelled && number.digits < 7) return 0.4
-  if (words.length > 1 || !isQuestion) {
-    if (subjects.has(last)) return asks || words.length > 2 && openers.has(words.at(-2)!) ? 0.7 : unlikely
-    if (dangling.has(last)) {
-      // "yes, I will", "I think it is": a short answer may end so
-      const isAnswer = openers.has(last) && words.length > 1 && subjects.has(words.at(-2)!)
-      return isQuestion || isAnswer ? 0.6 : 0.2
-    }
-    if (prepositions.has(last)) return asks ? 0.8 : particles.has(last) ? 0.55 : 0.2
+  if (number.count > 0 && !asks) {
+    const announced = number.before.join(" ")
+    const expected = numbers.find(([cue]) => cue.test(announced))?.[1]
+    if (expected !== undefined) return number.count < expected ? 0.2 : likely
+    if (announced === "" && number.count > 1 && number.areSpelled && number.count < 7) return 0.4
   }
+  const before = words.at(-2) ?? ""
+  if (dangling.has(last)) return 0.2
+  if (subjects.has(last)) return asks || openers.has(before) ? 0.7 : unlikely
+  if (auxiliaries.has(last)) return isQuestion || subjects.has(before) ? 0.6 : 0.2
+  if (prepositions.has(last)) return asks ? 0.8 : particles.has(last) ? 0.55 : 0.2
   return undefined
 }
 
