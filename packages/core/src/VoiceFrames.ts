@@ -356,7 +356,8 @@ export class LlmMessagesAppendFrame extends Frame.App<LlmMessagesAppendFrame>()(
 }, { uninterruptible: true }) {}
 
 /**
- * A model has begun to answer: the text up to `LlmResponseEndFrame` belongs together.
+ * A model has begun to answer: the text up to `LlmResponseEndFrame` belongs together. `skipTts`: it is to be read, not
+ * spoken.
  *
  * @example
  * ```ts
@@ -368,9 +369,9 @@ export class LlmMessagesAppendFrame extends Frame.App<LlmMessagesAppendFrame>()(
  * @category responses
  * @since 0.1.0
  */
-export class LlmResponseStartFrame
-  extends Frame.App<LlmResponseStartFrame>()("LlmResponseStartFrame", {}, { kind: "control" })
-{}
+export class LlmResponseStartFrame extends Frame.App<LlmResponseStartFrame>()("LlmResponseStartFrame", {
+  skipTts: Schema.optionalKey(Schema.Boolean)
+}, { kind: "control" }) {}
 
 /**
  * A piece of an answer, as the model gives it.
