@@ -4,8 +4,10 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import { completionOf } from "./internal/turnText.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // errors
@@ -96,3 +98,47 @@ export interface Service {
  * @since 0.1.0
  */
 export class TurnDetector extends Context.Service<TurnDetector, Service>()("@apipeline/core/TurnDetector") {}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// layers
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * A detector that goes by the text alone: a few rules, no model, and nothing to wait for.
+ *
+ * **Details**
+ *
+ * - Incomplete seems what ends with an open mark (a comma, a dash, three dots), or, in English, with a word that wants
+ *   another one ("and", "the", "I would like to"), a filler ("um"), or fewer digits than the number that was announced
+ *   has ("my phone number is 5 5"). Recognisers put full stops after such things, too.
+ * - Complete seems what ends with a question or exclamation mark or a full stop, in many scripts, and less so what ends
+ *   without any mark.
+ *
+ * **Gotchas**
+ *
+ * It does not hear: a pause to think after a whole sentence is an end to it. In other languages than English only marks
+ * count. It takes "I came across this and." for incomplete, and "I want to." as well, which may be an answer.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { TurnDetector } from "@apipeline/core"
+ *
+ * const completion = (text: string) =>
+ *   TurnDetector.TurnDetector.use((detector) =>
+ *     detector.completion({ text, audio: new Int16Array(0), sampleRate: 16000 })
+ *   ).pipe(Effect.provide(TurnDetector.layerText()), Effect.runSync)
+ *
+ * completion("I would like to.") // => 0.2
+ * completion("I would like a coffee.") // => 0.9
+ * ```
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerText = (): Layer.Layer<TurnDetector> =>
+  Layer.succeed(TurnDetector, {
+    name: "text",
+    needsAudio: false,
+    completion: ({ text }) => Effect.sync(() => completionOf(text))
+  })
