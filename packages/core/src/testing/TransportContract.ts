@@ -4,15 +4,11 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as TestClock from "effect/testing/TestClock"
 import * as Frame from "../Frame.ts"
 import * as Pcm from "../Pcm.ts"
 import * as Pipeline from "../Pipeline.ts"
@@ -20,23 +16,8 @@ import * as PipelineTask from "../PipelineTask.ts"
 import * as Processor from "../Processor.ts"
 import type * as Transport from "../Transport.ts"
 import * as TransportFrames from "../TransportFrames.ts"
+import { ContractViolation, expect, pass, until } from "./Contract.ts"
 import { capture, leaks, show } from "./index.ts"
-
-/**
- * A transport does not do what it has to.
- *
- * @category errors
- * @since 0.1.0
- */
-export class ContractViolation extends Schema.TaggedError<ContractViolation>()("ContractViolation", {
-  what: Schema.String,
-  found: Schema.String,
-  expected: Schema.String
-}) {
-  override get message(): string {
-    return `${this.what}: found ${this.found}, expected ${this.expected}`
-  }
-}
 
 /**
  * Whoever is at the other end of the transport under test.
@@ -79,7 +60,7 @@ export interface Subject<R = never> {
 }
 
 /**
- * One thing that a transport has to do. It fails with a {@link ContractViolation} when the transport does not.
+ * One thing that a transport has to do. It fails with a `ContractViolation` when the transport does not.
  *
  * @category models
  * @since 0.1.0
@@ -90,29 +71,6 @@ export interface Check {
   readonly applies: (subject: Subject<any>) => boolean
   readonly run: <R>(subject: Subject<R>) => Effect.Effect<void, unknown, Scope.Scope | R>
 }
-
-const expect = (what: string, found: unknown, expected: unknown): Effect.Effect<void, ContractViolation> => {
-  const [a, b] = [found, expected].map((value) =>
-    typeof value === "string" ? value : JSON.stringify(value) ?? "nothing"
-  )
-  return a === b ? Effect.void : Effect.fail(new ContractViolation({ what, found: a!, expected: b! }))
-}
-
-/** Virtual time where there is a `TestClock`, else real time. */
-const pass = (duration: Duration.Input): Effect.Effect<void> =>
-  Clock.clockWith((clock) => "adjust" in clock ? TestClock.adjust(duration) : Effect.sleep(duration))
-
-/** Lets time pass until something is so, for 5 seconds at most. */
-const until = (what: string, condition: () => boolean): Effect.Effect<void, ContractViolation> =>
-  Effect.gen(function*() {
-    for (let left = 1000; !condition(); left--) {
-      if (left === 0) {
-        return yield* Effect.fail(new ContractViolation({ what, found: "nothing", expected: "it to happen" }))
-      }
-      yield* Effect.yieldNow
-      yield* pass("5 millis")
-    }
-  })
 
 /** Samples that count up from 1. */
 const ramp = (sampleRate: number, millis: number, from = 1): Frame.AudioRawFrame =>
