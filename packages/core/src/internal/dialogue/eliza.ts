@@ -62,8 +62,8 @@ const table: ReadonlyArray<readonly [RegExp, ReadonlyArray<string>]> = [
   [
     /\b((?:mister|mr|missis|mrs|miss|ms|doctor|dr|professor|sir|lady|captain|colonel)(?: (?!(?:had|has|was|is|were|did|would|could|said|and|the|who|to)\b)\p{L}+){1,2})/u,
     [
-      "Tell me more about $.",
-      "What do you think of $?"
+      "Tell me more about $$.",
+      "What do you think of $$?"
     ]
   ],
   [/^((?:he|she|it|they|we|this|that|there) .+)/, ["What makes you say that $?", "Are you sure that $?"]]
