@@ -100,7 +100,9 @@ export const make = (options: Options): Effect.Effect<SpeechToText.Service, neve
         ...options.prompt === undefined ? [] : [["prompt", options.prompt] as const],
         ["file", Wav.encode(audio, { sampleRate, numChannels: 1 }), { name: "audio.wav", type: "audio/wav" }]
       ]
-      const boundary = `apipeline-${(yield* Random.next).toString(36).slice(2)}${(yield* Random.next).toString(36).slice(2)}`
+      const boundary = `apipeline-${(yield* Random.next).toString(36).slice(2)}${
+        (yield* Random.next).toString(36).slice(2)
+      }`
       const response = yield* client.post(path, multipart(entries, boundary), (type) => type === "application/json")
       const text = yield* client.text(response)
       const answer = decodeAnswer(parseJson(text))

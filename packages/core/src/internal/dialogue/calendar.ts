@@ -187,6 +187,7 @@ export const calendar: Rule = (turn) => {
       : undefined
   }
   const found = findDay(text, now)
+  if (found === undefined && (monthFirst.test(text) || dateFirst.test(text))) return "There is no such day."
   if (found !== undefined && isAbout.test(text)) {
     const verb = found.day < now ? "was" : "is"
     return found.name === undefined
