@@ -80,6 +80,11 @@ export interface Options {
    * Default: 1 second.
    */
   readonly interimTimeout?: Duration.Input | undefined
+  /**
+   * Whether audio passes the `user` processor: an output behind it would play what the user says. Default: false, it ends
+   * there.
+   */
+  readonly audioPassthrough?: boolean | undefined
   /** The processors are called `<name>.user` and `<name>.assistant`. Default: `LlmContext`. */
   readonly name?: string | undefined
 }
@@ -175,9 +180,9 @@ export interface LlmContext {
  */
 export const make = (options: Options = {}): Effect.Effect<LlmContext> =>
   Effect.map(SubscriptionRef.make(options.messages ?? []), (ref) => {
-    const { interimTimeout = "1 second", name = "LlmContext" } = options
+    const { audioPassthrough = false, interimTimeout = "1 second", name = "LlmContext" } = options
     const conversation = new Conversation(ref)
-    const user = UserAggregator.make(`${name}.user`, conversation, Duration.toMillis(interimTimeout), {
+    const user = UserAggregator.make(`${name}.user`, conversation, Duration.toMillis(interimTimeout), audioPassthrough, {
       LlmMessagesUpdateFrame,
       LlmRunFrame
     })

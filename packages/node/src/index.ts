@@ -1,4 +1,4 @@
-/** Node transports, audio and observability for `@apipeline/core`. */
+/** Node transports, speech, and running as a process, for `@apipeline/core`. */
 export * as CallSignature from "./CallSignature.ts"
 export * as FileTransport from "./FileTransport.ts"
 export * as Flite from "./Flite.ts"
@@ -13,4 +13,3 @@ export * as TalkPage from "./TalkPage.ts"
 export * as TelephoneServer from "./TelephoneServer.ts"
 export * as WebSocketClient from "./WebSocketClient.ts"
 export * as WebSocketServer from "./WebSocketServer.ts"
-/** Node transports, speech, and running as a process, for `@apipeline/core`. */

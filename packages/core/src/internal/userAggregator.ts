@@ -17,6 +17,7 @@ export const make = (
   name: string,
   conversation: Conversation,
   interimTimeout: number,
+  audioPassthrough: boolean,
   own: {
     readonly LlmMessagesUpdateFrame: typeof LlmMessagesUpdateFrame
     readonly LlmRunFrame: typeof LlmRunFrame
@@ -66,6 +67,8 @@ export const make = (
       })
 
     return {
+      // what the user says must not come out where the bot's voice does
+      ...audioPassthrough ? {} : { AudioRawFrame: () => Effect.void },
       onStart: (_: unknown, context: Processor.ProcessorContext) =>
         Effect.sync(() => {
           running = context

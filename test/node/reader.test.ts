@@ -5,7 +5,7 @@ import { type Child, type Ended, sleep, start } from "../utils/child.ts"
 import { root } from "../utils/run.ts"
 
 const main = (args: ReadonlyArray<string>, input?: Parameters<typeof start>[1]): Child =>
-  start(["examples/main.ts", ...args], input)
+  start(["examples/reader.ts", ...args], input)
 
 const assertCode = (ended: Ended, code: number): void => {
   assert.strictEqual(ended.code, code, `${ended.signal}\n${ended.stdout}\n${ended.stderr}`)
@@ -60,7 +60,7 @@ const assertAlive = (told: ReturnType<typeof lines>): void => {
   for (const [i, [seconds]] of told.entries()) assert.isAtMost(seconds - (told[i - 1]?.[0] ?? 0), 1.5)
 }
 
-describe("examples/main.ts", { timeout: 60_000 }, () => {
+describe("examples/reader.ts", { timeout: 60_000 }, () => {
   it("reads its text, is interrupted, goes on, and every word is accounted for", async () => {
     const ended = await main(["--fast"]).ended
     assertCode(ended, 0)
