@@ -12,7 +12,7 @@ export interface Served {
   readonly port: number
   readonly server: WebSocketServer.WebSocketServer["Service"]
   /** Lines of the log. */
-  readonly log: ReadonlyArray<string>
+  readonly log: Array<string>
 }
 
 /** Serves sessions at a port of its own, until the scope closes. */

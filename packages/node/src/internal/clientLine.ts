@@ -36,6 +36,13 @@ export const makeBucket = (clock: Clock.Clock, perSecond: number): () => boolean
   }
 }
 
+/** With which code `ws` has closed because of what it could not read, by the codes of its errors. */
+const violation = (cause: unknown): number => {
+  const code = typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""
+  if (!code.startsWith("WS_ERR_")) return 1006
+  return code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" ? 1009 : code === "WS_ERR_INVALID_UTF8" ? 1007 : 1002
+}
+
 /** A connection that is closed only once, with a code and a reason of whoever is first. */
 export class ClientLine {
   readonly peer: Peer
@@ -62,7 +69,7 @@ export class ClientLine {
   lost(error: Socket.SocketError): void {
     const { message, reason } = fromSocketError(error)
     if (reason._tag === "ConnectionClosed") this.because(reason.code ?? 1006, reason.reason)
-    else this.because(1006, message)
+    else this.because(reason._tag === "ReadFailed" ? violation(reason.cause) : 1006, message)
   }
 
   /** Says goodbye and waits until the other side has, too; then there is nobody left to wait for. */
