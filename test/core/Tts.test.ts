@@ -281,13 +281,16 @@ describe("an interruption", () => {
       const player = Processor.queued("Player", {
         AudioRawFrame: (frame, { push }) => Effect.andThen(Effect.sleep(frame.duration), push(frame))
       }, { capacity: 2 })
-      const { down } = yield* run(Pipeline.make(Tts.make(), player), [
+      const steps = [
         ...answer("A long one."),
         sleep("1 second"),
         interrupt,
         sleep("10 seconds"),
         Frame.TextFrame.make({ text: "new" })
-      ], { allowInterruptions: true }).pipe(Effect.provideService(TextToSpeech.TextToSpeech, service))
+      ]
+      const { down } = yield* run(Pipeline.make(Tts.make(), player), paced(steps), { allowInterruptions: true }).pipe(
+        Effect.provideService(TextToSpeech.TextToSpeech, service)
+      )
       const seen = line(down)
       strictEqual(seen.startsWith("R < A(A long one.) w(A) "), true)
       strictEqual(seen.slice(seen.indexOf("!")), "! T(new)")
