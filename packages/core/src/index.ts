@@ -1,4 +1,5 @@
 /** Real-time pipelines of typed frames, built on Effect. */
+export * as Apology from "./Apology.ts"
 export * as AudioBuffer from "./AudioBuffer.ts"
 export * as AudioChunker from "./AudioChunker.ts"
 export * as AudioMixer from "./AudioMixer.ts"
