@@ -176,6 +176,8 @@ export interface FromTranscribeOptions {
  * - When the audio has ended, what is under way is given up, and the final result is that of the whole.
  * - Audio longer than `maxSegment` is cut at the quietest place of its last third, and each part has a final result.
  *
+ * Throws a `TypeError` when the options cannot work.
+ *
  * @example
  * ```ts
  * import { Effect, Stream } from "effect"
@@ -199,8 +201,14 @@ export const fromTranscribe = (
   { interval = "1 second", maxSegment = "15 seconds" }: FromTranscribeOptions = {}
 ): Service => ({
   ...recognizer,
-  stream: streamOf(recognizer, Duration.toMillis(interval), Duration.toMillis(maxSegment))
+  stream: streamOf(recognizer, millis("interval", interval), millis("maxSegment", maxSegment))
 })
+
+const millis = (field: string, input: Duration.Input): number => {
+  const found = Duration.toMillis(input)
+  if (found > 0) return found
+  throw new TypeError(`SpeechToText: ${field}: found ${found} ms, expected a duration greater than zero`)
+}
 
 /**
  * Another recogniser has taken over.

@@ -4,8 +4,11 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
+import { failoverOf } from "./internal/textToSpeech.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // errors
@@ -120,3 +123,86 @@ export interface Service {
  * @since 0.1.0
  */
 export class TextToSpeech extends Context.Service<TextToSpeech, Service>()("@apipeline/core/TextToSpeech") {}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// constructors
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * Another synthesiser has taken over.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Switched {
+  readonly from: string
+  readonly to: string
+  readonly error: TextToSpeechError
+}
+
+/**
+ * Options of {@link failover}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FailoverOptions {
+  /** Default: nothing. */
+  readonly onSwitched?: ((event: Switched) => Effect.Effect<void>) | undefined
+}
+
+/**
+ * Makes one synthesiser of several: when the one that is used fails, the next one says the text, and is used from then
+ * on. After the last comes the first. It fails when all of them have.
+ *
+ * **Details**
+ *
+ * In the middle of a text, one that tells of its words goes on with the word that was cut, if the one before told of them,
+ * too; otherwise the text is said once more. Audio comes at the rate of the first, and that of others is resampled. A voice
+ * that only another one has is the default one of the one in use.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { TextToSpeech } from "@apipeline/core"
+ *
+ * const cause = new Error("no connection")
+ * const error = new TextToSpeech.TextToSpeechError({ synthesizer: "cloud", isRetryable: true, cause })
+ * const cloud = { name: "cloud", sampleRate: 16000, voices: ["nova"], synthesize: () => Stream.fail(error) }
+ * const beep: TextToSpeech.Service = {
+ *   name: "beep",
+ *   sampleRate: 16000,
+ *   voices: ["beep"],
+ *   synthesize: () => Stream.succeed({ _tag: "Audio", samples: new Int16Array(320) })
+ * }
+ *
+ * const parts = Stream.runCollect(TextToSpeech.failover([cloud, beep]).synthesize("Hello.", { voice: "nova" }))
+ * Effect.runSync(parts).length // => 1
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const failover = (
+  services: readonly [Service, ...ReadonlyArray<Service>],
+  { onSwitched }: FailoverOptions = {}
+): Service => failoverOf(services, onSwitched)
+
+/**
+ * Synthesisers of several layers as one: see {@link failover}. All of them are built.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerFailover = <E, R>(
+  layers: readonly [Layer.Layer<TextToSpeech, E, R>, ...ReadonlyArray<Layer.Layer<TextToSpeech, E, R>>],
+  options?: FailoverOptions
+): Layer.Layer<TextToSpeech, E, R> =>
+  Layer.effect(
+    TextToSpeech,
+    Effect.map(
+      Effect.forEach(layers, (layer) => Effect.map(Layer.build(layer), Context.get(TextToSpeech))),
+      // as many as there are layers
+      (services) => failover(services as [Service], options)
+    )
+  )

@@ -1,4 +1,5 @@
 /** Real-time pipelines of typed frames, built on Effect. */
+export * as Apology from "./Apology.ts"
 export * as AudioBuffer from "./AudioBuffer.ts"
 export * as AudioChunker from "./AudioChunker.ts"
 export * as AudioMixer from "./AudioMixer.ts"
@@ -62,6 +63,7 @@ export * as Transport from "./Transport.ts"
 export * as TransportFrames from "./TransportFrames.ts"
 export * as TransportInput from "./TransportInput.ts"
 export * as TransportOutput from "./TransportOutput.ts"
+export * as Tts from "./Tts.ts"
 export * as TurnDetector from "./TurnDetector.ts"
 export * as TurnFrames from "./TurnFrames.ts"
 export * as TurnObserver from "./TurnObserver.ts"

@@ -154,8 +154,9 @@ export const failoverOf = (
         const replay = new AudioReplay()
         const take = (chunk: Int16Array): Effect.Effect<void> =>
           Effect.sync(() => {
+            // first: whoever waits for the chunk goes on at once
+            replay.release(replay.end + chunk.length - limit)
             replay.push(chunk)
-            if (replay.length > limit) replay.release(replay.end - limit)
           })
         yield* Stream.runForEach(audio, take).pipe(
           Effect.ensuring(Effect.sync(() => replay.close())),
