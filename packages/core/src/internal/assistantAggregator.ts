@@ -86,8 +86,10 @@ export const make = (name: string, conversation: Conversation): Processor.Proces
         push(frame)
       },
       TtsTextFrame: (frame: TtsTextFrame, push) => {
-        say(frame, (heard) => heard.word(frame))
-        write()
+        if (frame.appendToContext !== false) {
+          say(frame, (heard) => heard.word(frame))
+          write()
+        }
         push(frame)
       },
       TtsStartedFrame: (frame: TtsStartedFrame, push) => {

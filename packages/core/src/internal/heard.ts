@@ -17,7 +17,7 @@ export class Heard {
   private readonly pieces: Array<Piece> = []
   /** Of what is being spoken, as it is written. */
   private announced: Segment | undefined
-  /** A word of it was part of the conversation. */
+  /** A word of it has been heard. */
   private begun = false
 
   /** A segment is about to be spoken: the one before it has been. */
@@ -27,8 +27,7 @@ export class Heard {
     this.announced = { id: segmentId, text, spoken: 0 }
   }
 
-  word({ appendToContext, segmentId, text }: TtsTextFrame): void {
-    if (appendToContext === false) return
+  word({ segmentId, text }: TtsTextFrame): void {
     const { announced } = this
     if (announced === undefined || segmentId !== announced.id) {
       const last = this.pieces.at(-1)
