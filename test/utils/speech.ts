@@ -57,7 +57,9 @@ export const audioOf = (parts: ReadonlyArray<TextToSpeech.Part>): Int16Array =>
   concat(...parts.flatMap((part) => part._tag === "Audio" ? [part.samples] : []))
 
 const normalise = (text: string): ReadonlyArray<string> =>
-  text.toLowerCase().replaceAll("mr.", "mister").replaceAll("metres", "meters").match(/[a-z0-9']+/g) ?? []
+  text.toLowerCase().replaceAll("mr.", "mister").replaceAll("metres", "meters").replaceAll("10", "ten").match(
+    /[a-z0-9']+/g
+  ) ?? []
 
 /** How many words have to be put in, taken out or replaced, and how many there are. */
 export const wordErrors = (expected: string, found: string): readonly [errors: number, words: number] => {

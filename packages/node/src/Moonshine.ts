@@ -11,15 +11,15 @@ import * as Recognizer from "./internal/recognizer.ts"
 import type { WorkerOptions } from "./SpeechEngine.ts"
 
 /**
- * Options of {@link make} and {@link layer}. A worker with `tiny` takes 300 MB of memory, one with `base` 400 MB.
+ * Options of {@link make} and {@link layer}. A worker with `tiny` takes 400 MB of memory, one with `base` 510 MB.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Options extends WorkerOptions {
   /**
-   * `tiny` understands 7 to 13 seconds of speech in one second of a core, `base` half of that, with half as many errors.
-   * Default: `tiny`.
+   * `tiny` understands 9 seconds of speech in one second of a core, `base` 4.5, with half as many errors in noise. They
+   * load in 2 and 4 seconds. Default: `tiny`.
    */
   readonly model?: "tiny" | "base" | undefined
 }
@@ -35,7 +35,8 @@ export interface Options extends WorkerOptions {
  * - When a worker crashes, another one is started, and does the same work again, once. What fails then, what takes longer
  *   than `timeout`, and what finds `maxWaiting` others waiting, is an error that can be retried.
  * - `stream` looks at what was said since the last final result again with every second of audio. Speech of more than 15
- *   seconds is cut where it is quietest; each part has a final result.
+ *   seconds is cut where it is quietest; each part has a final result. When nothing was said since an interim result (all
+ *   is 30 dB quieter), that is the final one, at once.
  * - The times of words are guessed from their length, within the part that is loud. Silence (below -60 dBFS) is `""`
  *   without a look at it.
  *

@@ -62,7 +62,8 @@ const toBatch = (all: ReadonlyArray<Waiting>): SileroBatch => {
  * **Details**
  *
  * - Windows are 32 ms at 16 kHz. Those of several conversations that come together are looked at together, which makes
- *   each up to five times cheaper.
+ *   each cheaper: 0.3 ms of CPU instead of 0.8. In this worker, not beside everything else, so that 20 conversations do
+ *   not hold up the event loop.
  * - A worker that crashes is replaced, and the detectors go on with what they remember: nobody notices, unless it crashes
  *   again at once.
  *

@@ -35,7 +35,7 @@ const isMissing = (error: SpeechToText.SpeechToTextError): boolean =>
  *
  * **Details**
  *
- * It loads when it is built, in about 2 seconds, and takes some 450 MB of memory and three threads, however many
+ * It loads when it is built, in 2 to 4 seconds, and takes some 700 MB of memory and three threads, however many
  * conversations there are: provide it once, where the program begins. When its scope closes, the threads end.
  *
  * @example

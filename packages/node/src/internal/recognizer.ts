@@ -6,7 +6,7 @@ import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type EngineError, isRetryable, OptionError, type WorkerOptions } from "../SpeechEngine.ts"
-import { cutAt, guessWords, isSilent, makeRecording, maxSegment, minSegment, sampleRate } from "./segments.ts"
+import { cutAt, guessWords, isSilent, makeRecording, maxSegment, minSegment, sampleRate, wasOver } from "./segments.ts"
 import * as WorkerPool from "./workerPool.ts"
 
 /** What a worker that recognises speech is told. */
@@ -103,27 +103,43 @@ export const make = (
           let offset = 0
           /** Its length when the last interim result was asked for. */
           let guessed = 0
+          /** The latest interim result, and the length of what it is for. */
+          let latest: { readonly text: string; readonly length: number } | undefined
+
+          /** Whether nothing has been said since the latest interim result. */
+          const isKnown = (samples: Int16Array): boolean =>
+            latest !== undefined && latest.length <= samples.length && wasOver(samples, latest.length)
 
           const guess = Effect.suspend(() => {
+            guessed = recording.length()
+            if (isSilent(recording.view()) || isKnown(recording.view())) return Effect.void
             const samples = recording.view().slice()
-            guessed = samples.length
-            if (isSilent(samples)) return Effect.void
             return Effect.matchEffect(pool.runIdle(samples), {
-              onSuccess: (text) =>
-                Option.isSome(text) && text.value !== ""
-                  ? Effect.asVoid(Queue.offer(queue, transcript(text.value, samples, offset, false)))
-                  : Effect.void,
+              onSuccess: (text) => {
+                if (Option.isNone(text) || text.value === "") return Effect.void
+                latest = { text: text.value, length: samples.length }
+                return Effect.asVoid(Queue.offer(queue, transcript(text.value, samples, offset, false)))
+              },
               // the final result will have the same trouble, and tell
               onFailure: () => Effect.void
             })
           })
 
           const finish = Effect.fnUntraced(function*(length: number) {
-            yield* FiberHandle.clear(guessing)
             const segment = recording.shift(length)
-            yield* Queue.offer(queue, yield* final(segment, offset))
+            // all was said when the interim result was asked for: it will do
+            const isGuessing = FiberHandle.getUnsafe(guessing)._tag === "Some"
+            if (isGuessing && wasOver(segment, guessed)) yield* FiberHandle.awaitEmpty(guessing)
+            yield* FiberHandle.clear(guessing)
+            yield* Queue.offer(
+              queue,
+              latest !== undefined && isKnown(segment)
+                ? transcript(latest.text, segment, offset, true)
+                : yield* final(segment, offset)
+            )
             offset += segment.length
             guessed = 0
+            latest = undefined
           })
 
           yield* Stream.runForEach(audio, (samples) =>

@@ -51,14 +51,18 @@ export const cutAt = (samples: Int16Array): number => {
   return from + Math.floor((best + width / 2) * frame)
 }
 
-/** Where speech begins and ends, roughly: what is less than 25 dB below the loudest. */
-const speechOf = (samples: Int16Array): readonly [number, number] => {
+/** Where speech begins and ends, roughly: what is less than so many dB below the loudest. */
+const speechOf = (samples: Int16Array, decibels: number): readonly [number, number] => {
   const all = energies(samples)
-  const threshold = all.reduce((a, b) => Math.max(a, b), 0) * 10 ** -2.5
+  const threshold = all.reduce((a, b) => Math.max(a, b), 0) / 10 ** (decibels / 10)
   const first = all.findIndex((energy) => energy >= threshold)
   const last = all.findLastIndex((energy) => energy >= threshold)
   return first < 0 ? [0, samples.length] : [first * frame, (last + 1) * frame]
 }
+
+/** Whether all that was said in it had been said, and 100 ms of pause, when it was only so long. */
+export const wasOver = (samples: Int16Array, length: number): boolean =>
+  speechOf(samples, 30)[1] + sampleRate / 10 <= length
 
 const toMillis = (samples: number): number => samples / sampleRate * 1000
 
@@ -68,7 +72,8 @@ const toMillis = (samples: number): number => samples / sampleRate * 1000
  */
 export const guessWords = (text: string, samples: Int16Array, offset: number): Array<SpeechToText.Word> => {
   const words = text.split(/\s+/).filter((word) => word !== "")
-  const [from, to] = speechOf(samples)
+  if (words.length === 0) return []
+  const [from, to] = speechOf(samples, 25)
   const letters = words.map((word) => word.length + 1)
   const total = letters.reduce((a, b) => a + b, 0)
   const at = (passed: number): number => Math.round(toMillis(offset + from + (to - from) * passed / total))
