@@ -114,10 +114,10 @@ export class TurnController {
   private isAnnounced = false
   /** The user speaks, as far as it counts. */
   private isSpeaking = false
-  /** What the voice activity detection says, muted or not. */
-  private hasVoice = false
   /** Those below have seen voice activity begin. */
   private isVadOpen = false
+  /** A voice that was heard while the user was muted is not heard until it has paused. */
+  private isIgnored = false
   private isMuted: boolean
   /** An answer was asked for, or is being spoken. */
   private isAnswering = false
@@ -183,10 +183,7 @@ export class TurnController {
   push(frame: Frame.Frame, direction: Frame.Direction, now: number): ReadonlyArray<Step> {
     const { _tag } = frame
     for (const mute of this.mutes) if (mute.tags.has(_tag)) mute.isMuted = mute.push(frame)
-    if (_tag === VadUserStartedSpeakingFrame.tag) this.hasVoice = true
-    if (_tag === VadUserStoppedSpeakingFrame.tag) this.hasVoice = false
-    const isVoice = voice.has(_tag) && (direction === "downstream" || _tag !== Frame.AudioRawFrame.tag)
-    if (!isVoice || !this.wantsMute) this.hear(frame, now)
+    if (!this.isDropped(frame, direction)) this.hear(frame, now)
     this.mute(now)
     return this.take()
   }
@@ -218,18 +215,29 @@ export class TurnController {
     return this.steps.splice(0)
   }
 
+  private isDropped({ _tag }: Frame.Frame, direction: Frame.Direction): boolean {
+    const isMuted = this.wantsMute
+    const wasIgnored = this.isIgnored
+    if (_tag === VadUserStartedSpeakingFrame.tag) {
+      this.isIgnored = isMuted
+      return isMuted
+    }
+    if (_tag === VadUserStoppedSpeakingFrame.tag) {
+      this.isIgnored = false
+      return isMuted || wasIgnored
+    }
+    return isMuted && voice.has(_tag) && (direction === "downstream" || _tag !== Frame.AudioRawFrame.tag)
+  }
+
   private get wantsMute(): boolean {
     return this.mutes.some(({ isMuted }) => isMuted)
   }
 
-  /** Follows the strategies: what has begun is over when the user is muted, and a voice that goes on begins anew after. */
+  /** Follows the strategies: what has begun is over when the user is muted. */
   private mute(now: number): void {
     if (this.wantsMute === this.isMuted) return
-    if (this.isMuted) {
-      this.unmute()
-      if (this.hasVoice) this.hear(VadUserStartedSpeakingFrame.make(), now, "Down")
-      return
-    }
+    if (this.isMuted) return this.unmute()
+    this.isIgnored = this.isVadOpen
     if (this.isVadOpen) this.hear(VadUserStoppedSpeakingFrame.make(), now, "Down")
     this.isSpeaking = false
     this.close(now, "muted")
