@@ -9,12 +9,12 @@ const { strictEqual } = assert
 
 /** After each frame: muted (T) or not (F); the frames that a strategy does not ask for change nothing. */
 const muted = (mute: Mute.Mute, line: string): string => {
-  const tags = mute.frames.map((one) => typeof one === "string" ? one : one.tag)
+  const tags = new Set(mute.frames.map((one) => typeof one === "string" ? one : one.tag))
   const push = mute.make()
   let is = mute.initial === true
   return line.split(" ").map((word) => {
     const frame = frameOf(word)
-    if (tags.includes(frame._tag)) is = push(frame)
+    if (tags.has(frame._tag)) is = push(frame)
     return is ? "T" : "F"
   }).join(" ")
 }

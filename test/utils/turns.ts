@@ -1,4 +1,5 @@
 import * as Frame from "@apipeline/core/Frame"
+import * as Pcm from "@apipeline/core/Pcm"
 import * as Pipeline from "@apipeline/core/Pipeline"
 import * as Processor from "@apipeline/core/Processor"
 import { SttMetadataFrame } from "@apipeline/core/Stt"
@@ -34,8 +35,12 @@ const frames: Readonly<Record<string, (value: string) => Frame.Frame>> = {
   result: (callId) => Voice.FunctionCallResultFrame.make({ callId, result: 1 }),
   cancelled: (callId) => Voice.FunctionCallCancelledFrame.make({ callId }),
   key: () => Voice.InputDtmfFrame.make({ key: "1" }),
-  audio: () =>
-    Frame.AudioRawFrame.make({ audio: new Uint8Array(640), sampleRate: 16_000, numChannels: 1, sampleWidth: 2 }),
+  // samples that count up, from which one on and how many: `audio:0,320`
+  audio: (value) => {
+    const [from, length] = value === "word" ? [0, 320] : value.split(",").map(Number) as [number, number]
+    const audio = Pcm.fromInt16(Int16Array.from({ length }, (_, i) => from + i))
+    return Frame.AudioRawFrame.make({ audio, sampleRate: 16_000, numChannels: 1 })
+  },
   typed: () => Voice.LlmMessagesAppendFrame.make({ messages: [], runLlm: true }),
   text: () => Frame.TextFrame.make({ text: "typed" }),
   context: () => Voice.LlmContextFrame.make({ messages: [] })
@@ -46,7 +51,7 @@ const fromBelow = new Set(["bot", "/bot", "call", "result", "cancelled"])
 
 const words = new Map(
   Object.entries(frames).filter(([word]) => word !== "F").map(([word, make]) => [
-    make("")._tag,
+    make("word")._tag,
     word
   ])
 )

@@ -207,6 +207,7 @@ export class TurnController {
   /** The task ends in order: what has begun is over. */
   end(now: number): ReadonlyArray<Step> {
     this.close(now, "end")
+    this.announceEnd()
     if (this.isMuted) this.unmute()
     return this.take()
   }
@@ -241,6 +242,7 @@ export class TurnController {
     if (this.isVadOpen) this.hear(VadUserStoppedSpeakingFrame.make(), now, "Down")
     this.isSpeaking = false
     this.close(now, "muted")
+    this.announceEnd()
     this.isMuted = true
     this.steps.push({ _tag: "Both", make: muteStarted }, { _tag: "Tell", event: { _tag: "MuteStarted" } })
   }
@@ -362,11 +364,14 @@ export class TurnController {
     this.isOpen = false
     for (const { machine } of this.starts) machine.turnStopped?.(now)
     for (const { machine } of this.stops) machine.turnStopped?.(now)
-    if (this.isAnnounced) {
-      this.isAnnounced = false
-      this.steps.push({ _tag: "Both", make: stopped })
-    }
+    this.announceEnd()
     this.isAnswering = true
     this.steps.push({ _tag: "Tell", event: { _tag: "TurnStopped", reason, strategy } })
+  }
+  /** Also of what somebody else has announced. */
+  private announceEnd(): void {
+    if (!this.isAnnounced) return
+    this.isAnnounced = false
+    this.steps.push({ _tag: "Both", make: stopped })
   }
 }
