@@ -208,6 +208,17 @@ describe("TurnStop.turnDetector", () => {
       strictEqual(one.interrupted(), 1)
     }).pipe(Effect.scoped))
 
+  it.effect("more text ends the question about less of it", () =>
+    Effect.gen(function*() {
+      const slow = "300 millis"
+      const one = yield* detected([
+        { text: "a", completion: 1, after: slow },
+        { text: "a b", completion: 0.2, after: slow }
+      ], "S E T:a 100 T:b 1000 I 1000")
+      strictEqual(one.trace, "S user ! E T:a 100 T:b 1000 I 1000 /user")
+      strictEqual(one.interrupted(), 1)
+    }).pipe(Effect.scoped))
+
   it.effect("a detector that fails or does not answer is reported, and the turn is complete", () =>
     Effect.gen(function*() {
       const fails = yield* detected([{ completion: { isRetryable: true } }], "S F E 100")

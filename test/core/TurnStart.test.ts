@@ -89,6 +89,16 @@ describe("TurnStart", () => {
     ["not what is adopted", "user", "user /user"]
   ])
 
+  it.effect("the watchdog counts from the beginning of a turn, whatever began it", () =>
+    Effect.gen(function*() {
+      const key = TurnStrategy.make<TurnStart.Decision>(
+        "key",
+        [InputDtmfFrame],
+        () => ({ push: () => TurnStart.start })
+      )
+      strictEqual(yield* started([key], "9000 key 300", { stopTimeout: "200 millis" }), "9000 key user ! 200 /user")
+    }))
+
   it.effect("interrupt: false, for each", () =>
     Effect.gen(function*() {
       const off = { interrupt: false }

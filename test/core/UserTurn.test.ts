@@ -134,7 +134,7 @@ describe("UserTurn", () => {
 
   it.effect("turns of others pass when they say something new", () =>
     Effect.gen(function*() {
-      strictEqual(yield* out("user user /user /user user"), "user /user user")
+      strictEqual(yield* out("user user /user /user user"), "user /user user /user")
       const external = { start: [TurnStart.vad(), TurnStart.external()], stop: [TurnStop.external()] }
       strictEqual(yield* out("S user T E /user 1000 /user", external), "S user ! T E /user")
       strictEqual(yield* out("user S T E 10 /user 1000", external), "user S T E 10 /user")
@@ -225,10 +225,20 @@ describe("UserTurn", () => {
       strictEqual(alive, 0)
     }))
 
-  it.effect("StopTaskFrame leaves a turn to the task that takes over; no time counts in between", () =>
+  it.effect("what cuts a transcription that waits for room does not cut what is told about it", () =>
     Effect.gen(function*() {
+      const slow = Processor.queued("Slow", { TextFrame: () => Effect.sleep("1 hour") }, { capacity: 1 })
+      const turns = UserTurn.make({ stop: [TurnStop.speechTimeout({ timeout: 0 })], interrupt: "never" })
+      const { trace: line } = yield* trace(Pipeline.make(turns, slow), "S E text text 100 T 100 ! 100 T")
+      strictEqual(line, "S user E 200 /user ! 100 user /user T")
+    }))
+
+  it.effect("StopTaskFrame leaves a turn to the task that takes over, which makes up for what fell due meanwhile", () =>
+    Effect.gen(function*() {
+      const events: Array<string> = []
+      const onEvent = ({ _tag }: UserTurn.Event) => Effect.sync(() => events.push(_tag))
       const { above, below, down } = capture()
-      const task = yield* PipelineTask.make(Pipeline.make(above, UserTurn.make({ stop: [A] }), below))
+      const task = yield* PipelineTask.make(Pipeline.make(above, UserTurn.make({ stop: [A], onEvent }), below))
       const running = yield* Effect.forkScoped(task.run, { startImmediately: true })
       for (const word of ["S", "T", "E"]) {
         yield* task.queueFrame(frameOf(word))
@@ -239,6 +249,7 @@ describe("UserTurn", () => {
       yield* Fiber.join(running)
       yield* TestClock.adjust("1 hour")
       deepStrictEqual(show(down).slice(-2), ["VadUserStoppedSpeakingFrame", "StopTaskFrame"])
+      deepStrictEqual(events, ["TurnStarted"])
       down.length = 0
       const next = yield* PipelineTask.takeOver(task)
       const again = yield* Effect.forkScoped(next.run, { startImmediately: true })

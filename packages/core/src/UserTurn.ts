@@ -246,14 +246,14 @@ export const make = <RStart = never, RStop = never, E = never, R = never>(
             changed.openUnsafe()
             return react(controller.start(now()), context)
           }),
-        // until another task takes over, no time counts
+        // until another task takes over, nobody could be told
         StopTaskFrame: (): Effect.Effect<void> =>
           Effect.sync(() => {
             isRunning = false
             changed.openUnsafe()
           }),
         onEnd: (_: Frame.EndFrame, context: Processor.ProcessorContext): Effect.Effect<void, never, R> =>
-          Effect.andThen(FiberMap.clear(questions), Effect.suspend(() => react(controller.end(now()), context))),
+          Effect.suspend(() => react(controller.end(now()), context)),
         run: (_: undefined, context: Processor.ProcessorContext): Effect.Effect<never, never, R> =>
           Effect.forever(Effect.gen(function*() {
             changed.closeUnsafe()

@@ -53,7 +53,6 @@ export class SpeechEnd {
   reset(): void {
     this.stoppedAt = undefined
     this.hasText = this.isFinal = false
-    this.understoodAt = 0
   }
 
   push(frame: Frame.Frame, now: number): "started" | "stopped" | "text" | undefined {

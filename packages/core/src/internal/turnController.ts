@@ -302,6 +302,12 @@ export class TurnController {
         this.isSpeaking = this.isAnnounced = false
         return isNews
       }
+      case ProposedUserStartedSpeakingFrame.tag:
+      case ProposedUserStoppedSpeakingFrame.tag:
+        if (!this.resolved.has(_tag)) return true
+        this.lastActivity = now
+        this.isSpeaking = _tag === ProposedUserStartedSpeakingFrame.tag
+        return false
       case BotStoppedSpeakingFrame.tag:
         this.isAnswering = false
         return true
