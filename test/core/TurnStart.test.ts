@@ -89,6 +89,16 @@ describe("TurnStart", () => {
     ["not what is adopted", "user", "user /user"]
   ])
 
+  it.effect("the watchdog counts from the beginning of a turn, whatever began it", () =>
+    Effect.gen(function*() {
+      const key = TurnStrategy.make<TurnStart.Decision>(
+        "key",
+        [InputDtmfFrame],
+        () => ({ push: () => TurnStart.start })
+      )
+      strictEqual(yield* started([key], "9000 key 300", { stopTimeout: "200 millis" }), "9000 key user ! 200 /user")
+    }))
+
   it.effect("interrupt: false, for each", () =>
     Effect.gen(function*() {
       const off = { interrupt: false }
@@ -137,7 +147,7 @@ describe("TurnStart", () => {
       deepStrictEqual(log.splice(0), ["hey pipecat", "sleep"])
       strictEqual(
         yield* started(start, "T:hey_pipecat 119 speaking 99 T 20", stop),
-        `${awake} 99 UserSpeakingFrame 99 user ! T 20 /user`
+        `${awake} 99 speaking 99 user ! T 20 /user`
       )
       strictEqual(
         yield* started(start, "T:hey_pipecat 130 T:ok_computer 10", stop),
@@ -199,7 +209,7 @@ describe("TurnStart", () => {
         yield* started([spy("a", undefined), spy("c", TurnStart.start), spy("b", TurnStart.hold)], "key", {
           onEvent: (event) => Effect.sync(() => events.push(event))
         }),
-        "InputDtmfFrame user ! /user"
+        "key user ! /user"
       )
       deepStrictEqual(events[0], { _tag: "TurnStarted", strategy: "c" })
     }))

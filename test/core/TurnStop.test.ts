@@ -179,6 +179,17 @@ describe("TurnStop", () => {
       ])
     }))
 
+  it.effect("external: proposals count as the user's voice for the watchdog", () =>
+    Effect.gen(function*() {
+      const options: UserTurn.Options = { start: [TurnStart.external()], stopTimeout: "200 millis" }
+      strictEqual((yield* stopped(external, "9000 propose 1000 /propose 500", options)).trace, "9000 user ! 1200 /user")
+      const adopted = TurnStart.transcription()
+      strictEqual(
+        (yield* stopped([], "9000 T 1000", { start: [adopted], stopTimeout: "200 millis" })).trace,
+        "9000 user ! T 200 /user"
+      )
+    }))
+
   it.effect("proposals go no further where a strategy of their side decides on them", () =>
     Effect.gen(function*() {
       const line = "propose /propose"

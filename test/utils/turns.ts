@@ -1,19 +1,16 @@
 import * as Frame from "@apipeline/core/Frame"
+import * as Pcm from "@apipeline/core/Pcm"
 import * as Pipeline from "@apipeline/core/Pipeline"
 import * as Processor from "@apipeline/core/Processor"
+import { SttMetadataFrame } from "@apipeline/core/Stt"
 import { act, interrupt, run, settle, sleep, type Step, upstream } from "@apipeline/core/testing"
 import * as TurnFrames from "@apipeline/core/TurnFrames"
 import { VadParamsFrame } from "@apipeline/core/Vad"
 import * as VadController from "@apipeline/core/VadController"
 import * as Voice from "@apipeline/core/VoiceFrames"
-import { Clock, Effect, Schema, type Scope } from "effect"
+import { Clock, Effect, type Scope } from "effect"
 
 const by = { userId: "user", timestamp: "" }
-
-/** What a recogniser says of itself. */
-class SttMetadataFrame extends Frame.App<SttMetadataFrame>()("SttMetadataFrame", {
-  p99Latency: Schema.Finite
-}, { kind: "system" }) {}
 
 const frames: Readonly<Record<string, (value: string) => Frame.Frame>> = {
   S: () => Voice.VadUserStartedSpeakingFrame.make(),
@@ -32,14 +29,18 @@ const frames: Readonly<Record<string, (value: string) => Frame.Frame>> = {
   "/bot": () => Voice.BotStoppedSpeakingFrame.make(),
   infer: () => TurnFrames.UserTurnInferenceTriggeredFrame.make(),
   done: () => TurnFrames.UserTurnInferenceCompletedFrame.make(),
-  stt: (value) => SttMetadataFrame.make({ p99Latency: Number(value) }),
+  stt: (value) => SttMetadataFrame.make({ service: "test", p99Latency: Number(value) }),
   vad: (value) => VadParamsFrame.make({ ...VadController.defaults, stopSecs: Number(value) / 1000 }),
   call: (ids) => Voice.FunctionCallsStartedFrame.make({ callIds: ids.split(",") }),
   result: (callId) => Voice.FunctionCallResultFrame.make({ callId, result: 1 }),
   cancelled: (callId) => Voice.FunctionCallCancelledFrame.make({ callId }),
   key: () => Voice.InputDtmfFrame.make({ key: "1" }),
-  audio: () =>
-    Frame.AudioRawFrame.make({ audio: new Uint8Array(640), sampleRate: 16_000, numChannels: 1, sampleWidth: 2 }),
+  // samples that count up, from which one on and how many: `audio:0,320`
+  audio: (value) => {
+    const [from, length] = value === "word" ? [0, 320] : value.split(",").map(Number) as [number, number]
+    const audio = Pcm.fromInt16(Int16Array.from({ length }, (_, i) => from + i))
+    return Frame.AudioRawFrame.make({ audio, sampleRate: 16_000, numChannels: 1 })
+  },
   typed: () => Voice.LlmMessagesAppendFrame.make({ messages: [], runLlm: true }),
   text: () => Frame.TextFrame.make({ text: "typed" }),
   context: () => Voice.LlmContextFrame.make({ messages: [] })
@@ -49,8 +50,8 @@ const frames: Readonly<Record<string, (value: string) => Frame.Frame>> = {
 const fromBelow = new Set(["bot", "/bot", "call", "result", "cancelled"])
 
 const words = new Map(
-  Object.entries(frames).filter(([word]) => !["F", "key", "speaking"].includes(word)).map(([word, make]) => [
-    make("")._tag,
+  Object.entries(frames).filter(([word]) => word !== "F").map(([word, make]) => [
+    make("word")._tag,
     word
   ])
 )

@@ -93,8 +93,9 @@ export interface Options<RStart = never, RStop = never, E = never, R = never> {
  * - A turn that has begun ends: by a strategy, but not while the user speaks; by `stopTimeout`, with the user silent; when
  *   the user is muted; or at the end of the task. `StopTaskFrame` leaves it to the task that takes over.
  * - While the user is muted, audio, transcriptions and everything about the user's voice are dropped, and nothing begins
- *   a turn; what is typed passes. `UserMuteStartedFrame` and `UserMuteStoppedFrame` tell of it, both ways. A voice that
- *   goes on when the user is muted has its end before, and one that goes on when it is over begins then.
+ *   a turn; what is typed passes. `UserMuteStartedFrame` and `UserMuteStoppedFrame` tell of it, both ways. Voice
+ *   activity that goes on when the user is muted has its end before; what is left of it, and of any that begins meanwhile,
+ *   is dropped, also when it lasts longer.
  * - Frames of others that announce turns (`UserStartedSpeakingFrame`, `UserStoppedSpeakingFrame`) pass when they say
  *   something new, so that both come in turn. Proposals do not pass when a strategy decides on them.
  * - `SttMetadataFrame` and `VadParamsFrame` tell strategies how long to wait. Whatever passes counts both ways.
@@ -245,14 +246,14 @@ export const make = <RStart = never, RStop = never, E = never, R = never>(
             changed.openUnsafe()
             return react(controller.start(now()), context)
           }),
-        // until another task takes over, no time counts
+        // until another task takes over, nobody could be told
         StopTaskFrame: (): Effect.Effect<void> =>
           Effect.sync(() => {
             isRunning = false
             changed.openUnsafe()
           }),
         onEnd: (_: Frame.EndFrame, context: Processor.ProcessorContext): Effect.Effect<void, never, R> =>
-          Effect.andThen(FiberMap.clear(questions), Effect.suspend(() => react(controller.end(now()), context))),
+          Effect.suspend(() => react(controller.end(now()), context)),
         run: (_: undefined, context: Processor.ProcessorContext): Effect.Effect<never, never, R> =>
           Effect.forever(Effect.gen(function*() {
             changed.closeUnsafe()

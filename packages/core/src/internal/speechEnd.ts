@@ -1,4 +1,5 @@
 import type * as Frame from "../Frame.ts"
+import { SttMetadataFrame } from "../Stt.ts"
 import { VadParamsFrame } from "../Vad.ts"
 import {
   InterimTranscriptionFrame,
@@ -7,17 +8,14 @@ import {
   VadUserStoppedSpeakingFrame
 } from "../VoiceFrames.ts"
 
-/** What a recogniser says of itself. */
-export const sttMetadata = "SttMetadataFrame"
-
 /** The frames that tell whether somebody speaks, and what was understood. */
 export const speechEndFrames = [
   InterimTranscriptionFrame,
+  SttMetadataFrame,
   TranscriptionFrame,
   VadParamsFrame,
   VadUserStartedSpeakingFrame,
-  VadUserStoppedSpeakingFrame,
-  sttMetadata
+  VadUserStoppedSpeakingFrame
 ]
 
 /** Knows whether what was said is understood, without a clock of its own. */
@@ -55,7 +53,6 @@ export class SpeechEnd {
   reset(): void {
     this.stoppedAt = undefined
     this.hasText = this.isFinal = false
-    this.understoodAt = 0
   }
 
   push(frame: Frame.Frame, now: number): "started" | "stopped" | "text" | undefined {
@@ -85,7 +82,7 @@ export class SpeechEnd {
       this.isFinal = false
       if (this.stoppedAt !== undefined) this.understoodAt = this.stoppedAt + this.wait
     } else if (VadParamsFrame.is(frame)) this.told = frame.stopSecs * 1000
-    else if (frame._tag === sttMetadata && "p99Latency" in frame) this.latency = Number(frame.p99Latency)
+    else if (SttMetadataFrame.is(frame)) this.latency = frame.p99Latency
     return undefined
   }
 }

@@ -114,10 +114,10 @@ export class TurnController {
   private isAnnounced = false
   /** The user speaks, as far as it counts. */
   private isSpeaking = false
-  /** What the voice activity detection says, muted or not. */
-  private hasVoice = false
   /** Those below have seen voice activity begin. */
   private isVadOpen = false
+  /** A voice that was heard while the user was muted is not heard until it has paused. */
+  private isIgnored = false
   private isMuted: boolean
   /** An answer was asked for, or is being spoken. */
   private isAnswering = false
@@ -183,10 +183,7 @@ export class TurnController {
   push(frame: Frame.Frame, direction: Frame.Direction, now: number): ReadonlyArray<Step> {
     const { _tag } = frame
     for (const mute of this.mutes) if (mute.tags.has(_tag)) mute.isMuted = mute.push(frame)
-    if (_tag === VadUserStartedSpeakingFrame.tag) this.hasVoice = true
-    if (_tag === VadUserStoppedSpeakingFrame.tag) this.hasVoice = false
-    const isVoice = voice.has(_tag) && (direction === "downstream" || _tag !== Frame.AudioRawFrame.tag)
-    if (!isVoice || !this.wantsMute) this.hear(frame, now)
+    if (!this.isDropped(frame, direction)) this.hear(frame, now)
     this.mute(now)
     return this.take()
   }
@@ -210,6 +207,7 @@ export class TurnController {
   /** The task ends in order: what has begun is over. */
   end(now: number): ReadonlyArray<Step> {
     this.close(now, "end")
+    this.announceEnd()
     if (this.isMuted) this.unmute()
     return this.take()
   }
@@ -218,21 +216,33 @@ export class TurnController {
     return this.steps.splice(0)
   }
 
+  private isDropped({ _tag }: Frame.Frame, direction: Frame.Direction): boolean {
+    const isMuted = this.wantsMute
+    const wasIgnored = this.isIgnored
+    if (_tag === VadUserStartedSpeakingFrame.tag) {
+      this.isIgnored = isMuted
+      return isMuted
+    }
+    if (_tag === VadUserStoppedSpeakingFrame.tag) {
+      this.isIgnored = false
+      return isMuted || wasIgnored
+    }
+    return isMuted && voice.has(_tag) && (direction === "downstream" || _tag !== Frame.AudioRawFrame.tag)
+  }
+
   private get wantsMute(): boolean {
     return this.mutes.some(({ isMuted }) => isMuted)
   }
 
-  /** Follows the strategies: what has begun is over when the user is muted, and a voice that goes on begins anew after. */
+  /** Follows the strategies: what has begun is over when the user is muted. */
   private mute(now: number): void {
     if (this.wantsMute === this.isMuted) return
-    if (this.isMuted) {
-      this.unmute()
-      if (this.hasVoice) this.hear(VadUserStartedSpeakingFrame.make(), now, "Down")
-      return
-    }
+    if (this.isMuted) return this.unmute()
+    this.isIgnored = this.isVadOpen
     if (this.isVadOpen) this.hear(VadUserStoppedSpeakingFrame.make(), now, "Down")
     this.isSpeaking = false
     this.close(now, "muted")
+    this.announceEnd()
     this.isMuted = true
     this.steps.push({ _tag: "Both", make: muteStarted }, { _tag: "Tell", event: { _tag: "MuteStarted" } })
   }
@@ -292,6 +302,12 @@ export class TurnController {
         this.isSpeaking = this.isAnnounced = false
         return isNews
       }
+      case ProposedUserStartedSpeakingFrame.tag:
+      case ProposedUserStoppedSpeakingFrame.tag:
+        if (!this.resolved.has(_tag)) return true
+        this.lastActivity = now
+        this.isSpeaking = _tag === ProposedUserStartedSpeakingFrame.tag
+        return false
       case BotStoppedSpeakingFrame.tag:
         this.isAnswering = false
         return true
@@ -354,11 +370,14 @@ export class TurnController {
     this.isOpen = false
     for (const { machine } of this.starts) machine.turnStopped?.(now)
     for (const { machine } of this.stops) machine.turnStopped?.(now)
-    if (this.isAnnounced) {
-      this.isAnnounced = false
-      this.steps.push({ _tag: "Both", make: stopped })
-    }
+    this.announceEnd()
     this.isAnswering = true
     this.steps.push({ _tag: "Tell", event: { _tag: "TurnStopped", reason, strategy } })
+  }
+  /** Also of what somebody else has announced. */
+  private announceEnd(): void {
+    if (!this.isAnnounced) return
+    this.isAnnounced = false
+    this.steps.push({ _tag: "Both", make: stopped })
   }
 }
