@@ -176,8 +176,8 @@ const Millis = Schema.Finite.check(Internal.reporting(Schema.isGreaterThanOrEqua
 /**
  * One measurement of one processor, with the model it used where it used one.
  *
- * `Ttfb` is the time to the first byte, token or chunk; `Processing` the time a handler took; `TokenUsage` and
- * `CharacterUsage` are what a model or a voice was given and gave.
+ * `Ttfb` is the time to the first byte, token or chunk; `Processing` the time a handler took; `TokenUsage`,
+ * `CharacterUsage` and `AudioUsage` are what a model, a voice or a recogniser was given and gave.
  *
  * ```ts
  * import { Frame } from "@apipeline/core"
@@ -199,7 +199,8 @@ export const Metric = Schema.TaggedUnion({
     cachedTokens: Schema.optionalKey(Natural),
     reasoningTokens: Schema.optionalKey(Natural)
   },
-  CharacterUsage: { ...measured, characters: Natural }
+  CharacterUsage: { ...measured, characters: Natural },
+  AudioUsage: { ...measured, seconds: Schema.Finite.check(Internal.reporting(Schema.isGreaterThanOrEqualTo(0))) }
 })
 
 /**

@@ -170,6 +170,8 @@ export interface Metrics<out Result> {
     characters: string | number,
     options?: { readonly model?: string | undefined }
   ) => Result
+  /** Seconds of audio. */
+  readonly audioUsage: (seconds: number, options?: { readonly model?: string | undefined }) => Result
 }
 
 /**

@@ -4,9 +4,12 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import type * as Effect from "effect/Effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
+import { failoverOf, streamOf } from "./internal/speechToText.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // errors
@@ -145,3 +148,135 @@ export interface Service {
  * @since 0.1.0
  */
 export class SpeechToText extends Context.Service<SpeechToText, Service>()("@apipeline/core/SpeechToText") {}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// constructors
+// ---------------------------------------------------------------------------------------------------------------------
+
+/**
+ * Options of {@link fromTranscribe}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FromTranscribeOptions {
+  /** How much more audio has to come until what was said is looked at again. Default: 1 second. */
+  readonly interval?: Duration.Input | undefined
+  /** The longest audio that is understood as a whole. Default: 15 seconds. */
+  readonly maxSegment?: Duration.Input | undefined
+}
+
+/**
+ * Makes a recogniser of one that understands whole utterances only.
+ *
+ * **Details**
+ *
+ * - For interim results, everything that has come since the last final one is understood again and again: one at a time,
+ *   each time all that is there. A result like the one before is not told, and a failure is none until the audio has ended.
+ * - When the audio has ended, what is under way is given up, and the final result is that of the whole.
+ * - Audio longer than `maxSegment` is cut at the quietest place of its last third, and each part has a final result.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { SpeechToText } from "@apipeline/core"
+ *
+ * const counting = SpeechToText.fromTranscribe({
+ *   name: "counting",
+ *   sampleRate: 1000,
+ *   transcribe: ({ length }) => Effect.succeed({ text: `${length} samples`, isFinal: true, start: 0, end: length })
+ * })
+ * const results = Stream.runCollect(counting.stream(Stream.make(new Int16Array(500), new Int16Array(500))))
+ *
+ * (await Effect.runPromise(results)).at(-1)?.text // => "1000 samples"
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const fromTranscribe = (
+  recognizer: Omit<Service, "stream">,
+  { interval = "1 second", maxSegment = "15 seconds" }: FromTranscribeOptions = {}
+): Service => ({
+  ...recognizer,
+  stream: streamOf(recognizer, Duration.toMillis(interval), Duration.toMillis(maxSegment))
+})
+
+/**
+ * Another recogniser has taken over.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Switched {
+  readonly from: string
+  readonly to: string
+  readonly error: SpeechToTextError
+}
+
+/**
+ * Options of {@link failover}.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface FailoverOptions {
+  /** Default: nothing. */
+  readonly onSwitched?: ((event: Switched) => Effect.Effect<void>) | undefined
+  /** How much audio of a stream is kept while there is no final result for it. Default: 1 minute. */
+  readonly keep?: Duration.Input | undefined
+}
+
+/**
+ * Makes one recogniser of several: when the one that is used fails, the next one gets the same audio, and is used from
+ * then on. After the last comes the first. It fails when all of them have.
+ *
+ * **Details**
+ *
+ * A stream goes on where its last final result ended: what was said since then is given to the next recogniser again.
+ * Audio comes at the rate of the first, and is resampled for others. `p99Latency` is that of the slowest.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { SpeechToText } from "@apipeline/core"
+ *
+ * const cause = new Error("no connection")
+ * const error = new SpeechToText.SpeechToTextError({ recognizer: "cloud", isRetryable: true, cause })
+ * const cloud = SpeechToText.fromTranscribe({ name: "cloud", sampleRate: 16000, transcribe: () => Effect.fail(error) })
+ * const local = SpeechToText.fromTranscribe({
+ *   name: "local",
+ *   sampleRate: 16000,
+ *   transcribe: () => Effect.succeed({ text: "hello", isFinal: true, start: 0, end: 1000 })
+ * })
+ *
+ * const both = SpeechToText.failover([cloud, local])
+ * Effect.runSync(both.transcribe(new Int16Array(16000))).text // => "hello"
+ * ```
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const failover = (
+  services: readonly [Service, ...ReadonlyArray<Service>],
+  { keep = "1 minute", onSwitched }: FailoverOptions = {}
+): Service => failoverOf(services, onSwitched, Duration.fromInputUnsafe(keep))
+
+/**
+ * Recognisers of several layers as one: see {@link failover}. All of them are built.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layerFailover = <E, R>(
+  layers: readonly [Layer.Layer<SpeechToText, E, R>, ...ReadonlyArray<Layer.Layer<SpeechToText, E, R>>],
+  options?: FailoverOptions
+): Layer.Layer<SpeechToText, E, R> =>
+  Layer.effect(
+    SpeechToText,
+    Effect.map(
+      Effect.forEach(layers, (layer) => Effect.map(Layer.build(layer), Context.get(SpeechToText))),
+      // as many as there are layers
+      (services) => failover(services as [Service], options)
+    )
+  )

@@ -349,6 +349,8 @@ const measure = (metric: Frame.Metric): string => {
       return `${metric.totalTokens} tokens`
     case "CharacterUsage":
       return `${metric.characters} characters`
+    case "AudioUsage":
+      return `${metric.seconds} s of audio`
   }
 }
 

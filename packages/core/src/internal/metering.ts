@@ -32,7 +32,8 @@ export class Metering {
       startProcessing: (options) => this.startProcessing(options),
       stopProcessing: (options) => this.stopProcessing(options, true),
       tokenUsage: (usage) => this.tokenUsage(usage),
-      characterUsage: (characters, options) => this.characterUsage(characters, options)
+      characterUsage: (characters, options) => this.characterUsage(characters, options),
+      audioUsage: (seconds, options) => this.audioUsage(seconds, options)
     }
     this.effect = {
       startTtfb: (options) => Effect.sync(() => this.startTtfb(options)),
@@ -40,7 +41,8 @@ export class Metering {
       startProcessing: (options) => Effect.sync(() => this.startProcessing(options)),
       stopProcessing: (options) => unlessLate((valid) => this.stopProcessing(options, valid)),
       tokenUsage: (usage) => Effect.sync(() => this.tokenUsage(usage)),
-      characterUsage: (characters, options) => Effect.sync(() => this.characterUsage(characters, options))
+      characterUsage: (characters, options) => Effect.sync(() => this.characterUsage(characters, options)),
+      audioUsage: (seconds, options) => Effect.sync(() => this.audioUsage(seconds, options))
     }
   }
 
@@ -99,6 +101,10 @@ export class Metering {
     if (!this.usageEnabled) return
     const n = typeof characters === "number" ? characters : Array.from(characters).length
     this.report({ _tag: "CharacterUsage", ...this.source(options.model), characters: n })
+  }
+
+  private audioUsage(seconds: number, options: { readonly model?: string | undefined } = {}): void {
+    if (this.usageEnabled) this.report({ _tag: "AudioUsage", ...this.source(options.model), seconds })
   }
 
   private elapsed(measurement: Measurement | undefined, options: MeasureOptions | undefined): number | undefined {
