@@ -8,7 +8,7 @@ import * as TextToSpeechContract from "@apipeline/core/testing/TextToSpeechContr
 import { type Part, TextToSpeech, TextToSpeechError } from "@apipeline/core/TextToSpeech"
 import * as Wav from "@apipeline/core/Wav"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Redacted, Result, Schedule, Schema, Stream } from "effect"
+import { ConfigProvider, Effect, Fiber, Layer, Redacted, Result, Schedule, Schema, Stream } from "effect"
 import { FetchHttpClient } from "effect/http"
 import { type Answer, type Received, respond, serve, silence } from "../utils/openAiServer.ts"
 
@@ -118,6 +118,21 @@ describe("speech to text", () => {
       deepStrictEqual(results, [{ text: "Hello.", isFinal: true, start: 0, end: 500 }])
       const file = (yield* formOf(server.requests[0]!)).get("file") as File
       strictEqual(file.size, 44 + 16_000)
+    }))
+
+  it.live("sends what has come again and again, if that is wanted", () =>
+    Effect.gen(function*() {
+      const server = yield* serve(
+        respond(200, { text: "Hello" }),
+        respond(200, { text: "Hello there" }),
+        respond(200, { text: "Hello there." })
+      )
+      const audio = Stream.make(tone, tone, tone).pipe(Stream.rechunk(1), Stream.tap(() => Effect.sleep("150 millis")))
+      const results = yield* SpeechToText.use((service) => Stream.runCollect(service.stream(audio))).pipe(
+        Effect.provide(stt(server.url, { interval: "500 millis" }))
+      )
+      strictEqual(results.at(-1)!.isFinal, true)
+      strictEqual(results.filter(({ isFinal }) => !isFinal).length > 0, true)
     }))
 
   it.live.each([
@@ -338,8 +353,34 @@ describe("text to speech", () => {
   })
 })
 
-it.effect("the configuration says where, and the key", () =>
-  Effect.gen(function*() {
-    const { baseUrl } = yield* OpenAiClient.OpenAiClient
-    strictEqual(baseUrl, "https://api.openai.com/v1")
-  }).pipe(Effect.provide(OpenAiClient.layerConfig().pipe(Layer.provide(FetchHttpClient.layer)))))
+describe("configuration", () => {
+  const url = (config: object) =>
+    OpenAiClient.OpenAiClient.useSync(({ baseUrl }) => baseUrl).pipe(
+      Effect.provide(
+        OpenAiClient.layerConfig().pipe(
+          Layer.provide([FetchHttpClient.layer, ConfigProvider.layer(ConfigProvider.fromUnknown(config))])
+        )
+      )
+    )
+
+  it.effect("says where", () =>
+    Effect.gen(function*() {
+      strictEqual(yield* url({}), "https://api.openai.com/v1")
+      strictEqual(yield* url({ OPENAI_BASE_URL: "http://localhost:80/v1/" }), "http://localhost:80/v1")
+      const error = yield* Effect.flip(url({ OPENAI_BASE_URL: "ftp://localhost" }))
+      match(String(error), /OPENAI_BASE_URL|HTTP URL/)
+    }))
+
+  it.live("says the key", () =>
+    Effect.gen(function*() {
+      const server = yield* serve(respond(200, { text: "Hello." }))
+      const config = ConfigProvider.fromUnknown({ OPENAI_API_KEY: key, OPENAI_BASE_URL: server.url })
+      const stt = yield* OpenAiSpeechToText.make({ model: "whisper-1" }).pipe(
+        Effect.provide(
+          OpenAiClient.layerConfig().pipe(Layer.provide([FetchHttpClient.layer, ConfigProvider.layer(config)]))
+        )
+      )
+      strictEqual((yield* stt.transcribe(tone)).text, "Hello.")
+      strictEqual(server.requests[0]!.headers.authorization, `Bearer ${key}`)
+    }))
+})
