@@ -3,14 +3,18 @@ import * as OpenAiLanguageModel from "@apipeline/core/OpenAiLanguageModel"
 import * as LanguageModelContract from "@apipeline/core/testing/LanguageModelContract"
 import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Duration, Effect, Exit, Fiber, Layer, Redacted, Schedule, Schema, Stream } from "effect"
+import { Arbitrary, Duration, Effect, Exit, Fiber, Layer, Redacted, Result, Schedule, Schema, Stream } from "effect"
 import { AiError, LanguageModel, Prompt, type Response, Tool, Toolkit } from "effect/ai"
 import { FetchHttpClient } from "effect/http"
+import { decodeAnswer, makeDecoder } from "../../packages/core/src/internal/openAi/chatResponse.ts"
 import {
   type Answer,
+  begin,
+  breakOff,
   delta,
   event,
   events,
+  goOn,
   type Received,
   respond,
   serve,
@@ -22,6 +26,7 @@ import {
 const { deepStrictEqual, isAtLeast, isBelow, match, strictEqual } = assert
 
 const key = "sk-secret"
+const sse = "text/event-stream"
 
 const layer = (
   url: string,
@@ -324,12 +329,19 @@ describe("answers", () => {
 
   it.live("ends with [DONE], even when the connection stays open", () =>
     Effect.gen(function*() {
-      const server = yield* serve((response) => {
-        response.writeHead(200, { "content-type": "text/event-stream" })
-        response.write(event(delta({ content: "Hello." }, "stop")) + event("[DONE]"))
-      })
+      const server = yield* serve(begin(sse, event(delta({ content: "Hello." }, "stop")) + event("[DONE]")))
       strictEqual(said(yield* Effect.provide(stream("Hello."), layer(server.url))), "Hello.")
       yield* until(() => server.requests[0]!.aborted)
+    }))
+
+  it.live("what is of no use does no harm", () =>
+    Effect.gen(function*() {
+      const server = yield* serve(events(
+        { ...delta({ content: "Hello." }), error: null, usage: null, id: 7, created: "now", model: null },
+        { ...delta({}, "stop"), usage: { prompt_tokens: "many" } },
+        "[DONE]"
+      ))
+      strictEqual(said(yield* Effect.provide(stream("Hello."), layer(server.url))), "Hello.")
     }))
 
   it.live("ends with the connection, if there was a reason", () =>
@@ -429,10 +441,7 @@ describe("failures", () => {
     ],
     [
       "a connection that breaks",
-      (response) => {
-        response.writeHead(200, { "content-type": "text/event-stream" })
-        response.write(event(delta({ content: "Hel" })), () => response.destroy())
-      },
+      breakOff(sse, event(delta({ content: "Hel" }))),
       "NetworkError",
       true,
       /./
@@ -466,6 +475,14 @@ describe("failures", () => {
       })
   )
 
+  it.live("nobody waits for the end of an answer of the wrong type", () =>
+    Effect.gen(function*() {
+      const server = yield* serve(goOn("text/html", "<p>"))
+      const error = yield* failure(Effect.provide(stream("Hello."), layer(server.url)))
+      strictEqual(error.reason._tag, "InvalidResponseError")
+      yield* until(() => server.requests[0]!.aborted)
+    }))
+
   it.live("a whole answer that is none", () =>
     Effect.gen(function*() {
       for (const body of ["{", "[]", "{\"choices\":[]}", "{\"choices\":[{\"message\":{\"content\":7}}]}"]) {
@@ -488,16 +505,9 @@ describe("failures", () => {
       for (
         const answer of [
           silence,
-          (response) => {
-            response.writeHead(200, { "content-type": "text/event-stream" })
-            response.write(event(delta({ content: "Hel" })))
-          },
+          begin(sse, event(delta({ content: "Hel" }))),
           // keeps the connection alive, and says nothing
-          (response) => {
-            response.writeHead(200, { "content-type": "text/event-stream" })
-            const timer = setInterval(() => response.write(": wait\n\n"), 20)
-            response.on("close", () => clearInterval(timer))
-          }
+          goOn(sse, ": wait\n\n")
         ] satisfies ReadonlyArray<Answer>
       ) {
         const server = yield* serve(answer)
@@ -586,10 +596,7 @@ describe("interruption", () => {
       for (
         const answer of [
           silence,
-          (response) => {
-            response.writeHead(200, { "content-type": "text/event-stream" })
-            response.write(event(delta({ content: "Hel" })))
-          }
+          begin(sse, event(delta({ content: "Hel" })))
         ] satisfies ReadonlyArray<Answer>
       ) {
         const server = yield* serve(answer)
@@ -608,11 +615,7 @@ describe("interruption", () => {
 
   it.live("when nobody reads on", () =>
     Effect.gen(function*() {
-      const server = yield* serve((response) => {
-        response.writeHead(200, { "content-type": "text/event-stream" })
-        const timer = setInterval(() => response.write(event(delta({ content: "more" }))), 5)
-        response.on("close", () => clearInterval(timer))
-      })
+      const server = yield* serve(goOn(sse, event(delta({ content: "more" }))))
       const parts = yield* LanguageModel.streamText({ prompt: "Hello." }).pipe(
         Stream.take(5),
         Stream.runCollect,
@@ -624,6 +627,78 @@ describe("interruption", () => {
 })
 
 describe("any answer", () => {
+  const values: ReadonlyArray<unknown> = [
+    null,
+    0,
+    -1,
+    1e300,
+    "",
+    "a",
+    "{",
+    true,
+    [],
+    {},
+    [null],
+    [{}],
+    { index: -1 },
+    { name: null },
+    { arguments: 7 },
+    { content: ["a"] },
+    { message: {} }
+  ]
+  const paths = [
+    ["choices"],
+    ["choices", 0],
+    ["choices", 0, "message"],
+    ["choices", 0, "delta"],
+    ["choices", 0, "finish_reason"],
+    ["choices", 0, "message", "content"],
+    ["choices", 0, "message", "tool_calls"],
+    ["choices", 0, "message", "tool_calls", 0, "function"],
+    ["choices", 0, "delta", "tool_calls", 0],
+    ["choices", 0, "delta", "tool_calls", 0, "index"],
+    ["usage"],
+    ["usage", "prompt_tokens"],
+    ["created"],
+    ["id"],
+    ["error"]
+  ]
+
+  const below = (end: number) => Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: end - 1 }))
+
+  it.effect.prop("is decoded, or is invalid", {
+    edits: Schema.Array(Schema.Tuple([below(paths.length), below(values.length)])).check(Schema.isMaxLength(3)),
+    text: Schema.String,
+    count: Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 4 }))
+  }, ({ count, edits, text }) =>
+    Effect.sync(() => {
+      const call = { index: 0, id: "a", function: { name: "t", arguments: "{}" } }
+      const all: any = {
+        ...delta({}, "stop"),
+        usage: structuredClone(usage.usage),
+        choices: [{
+          finish_reason: "stop",
+          message: { content: "a", tool_calls: [call] },
+          delta: { tool_calls: [call] }
+        }]
+      }
+      for (const [place, chosen] of edits) {
+        const path = paths[place]!
+        const value = structuredClone(values[chosen])
+        let at = all
+        for (const key of path.slice(0, -1)) at = typeof at === "object" && at !== null ? at[key] : undefined
+        if (typeof at === "object" && at !== null) at[path.at(-1)!] = value
+      }
+      const makeId = (index: number) => `id${index}`
+      for (const whole of [JSON.stringify(all), text, JSON.stringify(all).slice(0, text.length * 10)]) {
+        const answer = decodeAnswer(whole, makeId)
+        if (Result.isSuccess(answer)) strictEqual(answer.success.at(-1)!.type, "finish")
+        const decoder = makeDecoder(makeId)
+        for (let i = 0; i < count; i++) decoder.push(whole)
+        decoder.end()
+      }
+    }), { arbitrary: { runs: Number(process.env["APIPELINE_RUNS"] ?? 1000) } })
+
   const piece = Arbitrary.schema(Schema.Literals<ReadonlyArray<string>>([
     "data: ",
     "data:",
@@ -695,11 +770,7 @@ describe("contract", () => {
     open: ({ what }) =>
       Effect.gen(function*() {
         const answer: Answer = what === "failure" ? respond(503, "{}") : what === "slow"
-          ? (response) => {
-            response.writeHead(200, { "content-type": "text/event-stream" })
-            const timer = setInterval(() => response.write(event(delta({ content: "more " }))), 10)
-            response.on("close", () => clearInterval(timer))
-          }
+          ? goOn(sse, event(delta({ content: "more " })))
           : (response, request) => {
             const { messages, stream, tools } = bodyOf(request)
             const call = {

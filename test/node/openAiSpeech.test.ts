@@ -10,7 +10,7 @@ import * as Wav from "@apipeline/core/Wav"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Fiber, Layer, Redacted, Result, Schedule, Schema, Stream } from "effect"
 import { FetchHttpClient } from "effect/http"
-import { type Answer, type Received, respond, serve, silence } from "../utils/openAiServer.ts"
+import { type Answer, begin, breakOff, goOn, type Received, respond, serve, silence } from "../utils/openAiServer.ts"
 
 const { deepStrictEqual, match, strictEqual } = assert
 
@@ -39,6 +39,25 @@ const failures: ReadonlyArray<readonly [name: string, answer: Answer, isRetryabl
   ["quota", respond(429, { error: { message: "Pay.", code: "insufficient_quota" } }), false, /Pay/],
   ["overloaded", respond(503, "busy"), true, /busy/],
   ["wrong type", respond(200, "<html>", { "content-type": "text/html" }), false, /text\/html/],
+  [
+    "a stall in what it says about an error",
+    (response) => {
+      response.writeHead(500, { "content-type": "text/plain" })
+      response.write("Oh")
+    },
+    true,
+    /HTTP 500/
+  ],
+  [
+    "an error without an end",
+    (response) => {
+      response.writeHead(400, { "content-type": "text/plain" })
+      const timer = setInterval(() => response.write("no ".repeat(3000)), 1)
+      response.on("close", () => clearInterval(timer))
+    },
+    false,
+    /HTTP 400: no no/
+  ],
   ["a connection that is refused", (response) => response.destroy(), true, /./],
   ["a stall", silence, true, /nothing came for 150ms/]
 ]
@@ -139,24 +158,8 @@ describe("speech to text", () => {
     ...failures,
     ["no JSON", respond(200, "{"), false, /found "\{"/] as const,
     ["other JSON", respond(200, { words: [] }), false, /text/] as const,
-    [
-      "a connection that breaks",
-      ((response) => {
-        response.writeHead(200, { "content-type": "application/json", "content-length": 100 })
-        response.write("{", () => response.destroy())
-      }) as Answer,
-      true,
-      /./
-    ] as const,
-    [
-      "a stall in the answer",
-      ((response) => {
-        response.writeHead(200, { "content-type": "application/json" })
-        response.write("{")
-      }) as Answer,
-      true,
-      /nothing came for 150ms/
-    ] as const
+    ["a connection that breaks", breakOff("application/json", "{"), true, /./] as const,
+    ["a stall in the answer", begin("application/json", "{"), true, /nothing came for 150ms/] as const
   ].map(([name, answer, isRetryable, message]) => ({ name, answer, isRetryable, message })))(
     "fails: $name",
     ({ answer, isRetryable, message }) =>
@@ -272,24 +275,8 @@ describe("text to speech", () => {
     ...failures,
     ["MP3", respond(200, "ID3", { "content-type": "audio/mpeg" }), false, /audio\/mpeg/] as const,
     ["JSON", respond(200, {}), false, /application\/json/] as const,
-    [
-      "a connection that breaks",
-      ((response) => {
-        response.writeHead(200, { "content-type": "audio/pcm" })
-        response.write(new Uint8Array(480), () => response.destroy())
-      }) as Answer,
-      true,
-      /./
-    ] as const,
-    [
-      "a stall in the answer",
-      ((response) => {
-        response.writeHead(200, { "content-type": "audio/pcm" })
-        response.write(new Uint8Array(480))
-      }) as Answer,
-      true,
-      /nothing came for 150ms/
-    ] as const,
+    ["a connection that breaks", breakOff("audio/pcm", new Uint8Array(480)), true, /./] as const,
+    ["a stall in the answer", begin("audio/pcm", new Uint8Array(480)), true, /nothing came for 150ms/] as const,
     ["half a sample", audio(new Uint8Array(481)), true, /within a sample/] as const
   ].map(([name, answer, isRetryable, message]) => ({ name, answer, isRetryable, message })))(
     "fails: $name",
@@ -317,12 +304,7 @@ describe("text to speech", () => {
 
   it.live("the server sees the end of a request that is interrupted, and of one that nobody reads on", () =>
     Effect.gen(function*() {
-      const talking: Answer = (response) => {
-        response.writeHead(200, { "content-type": "audio/pcm" })
-        const timer = setInterval(() => response.write(new Uint8Array(480)), 5)
-        response.on("close", () => clearInterval(timer))
-      }
-      const server = yield* serve(silence, talking)
+      const server = yield* serve(silence, goOn("audio/pcm", new Uint8Array(480)))
       const fiber = yield* Effect.forkChild(Effect.provide(synthesize("Hello."), tts(server.url)))
       yield* until(() => server.requests.length === 1)
       yield* Fiber.interrupt(fiber)

@@ -120,3 +120,22 @@ export const words = (...all: ReadonlyArray<string>): Answer =>
 
 /** Accepts the connection and the request, and says nothing. */
 export const silence: Answer = () => {}
+
+/** Begins an answer, and says no more. */
+export const begin = (type: string, first: string | Uint8Array): Answer => (response) => {
+  response.writeHead(200, { "content-type": type })
+  response.write(first)
+}
+
+/** Begins an answer, and cuts the connection. */
+export const breakOff = (type: string, first: string | Uint8Array): Answer => (response) => {
+  response.writeHead(200, { "content-type": type })
+  response.write(first, () => response.destroy())
+}
+
+/** Says the same again and again, every 10 ms. */
+export const goOn = (type: string, piece: string | Uint8Array): Answer => (response) => {
+  response.writeHead(200, { "content-type": type })
+  const timer = setInterval(() => response.write(piece), 10)
+  response.on("close", () => clearInterval(timer))
+}
