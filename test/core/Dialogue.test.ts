@@ -1,10 +1,14 @@
 import * as Dialogue from "@apipeline/core/Dialogue"
-import { leaks } from "@apipeline/core/testing"
+import * as Llm from "@apipeline/core/Llm"
+import * as LlmContext from "@apipeline/core/LlmContext"
+import * as Pipeline from "@apipeline/core/Pipeline"
+import { act, interrupt, leaks, run, settle, sleep, type Step } from "@apipeline/core/testing"
 import * as LanguageModelContract from "@apipeline/core/testing/LanguageModelContract"
 import { assert, describe, it } from "@effect/vitest"
 import { Arbitrary, Effect, Fiber, Schema, Stream } from "effect"
 import { AiError, LanguageModel, type Prompt, Response } from "effect/ai"
 import { TestClock } from "effect/testing"
+import { asks, mouth } from "../utils/conversation.ts"
 
 const { deepStrictEqual, isBelow, match, notStrictEqual, strictEqual, throws } = assert
 
@@ -327,6 +331,14 @@ describe("timer", () => {
       strictEqual(yield* ask(replaced), "Time is up! Tea: 10 seconds are over.")
     }))
 
+  it.effect("answers what was asked while the result came as a call of its own", () =>
+    Effect.gen(function*() {
+      const running = [...asked, result("1", "This call is still running."), bot("All right."), user("two plus two")]
+      const later = [...running, call("1_2", { seconds: 10, label: "tea" }), result("1_2", rang)]
+      strictEqual(yield* ask(later), "Time is up! Tea: 10 seconds are over. 2 plus 2 is 4.")
+      match(yield* ask([...asked, result("1", "This call was cancelled.", true)]), /was stopped/)
+    }))
+
   it.effect("apologises for a timer that could not be set", () =>
     Effect.gen(function*() {
       match(yield* ask([...asked, result("1", "no more timers", true)]), /could not be set/)
@@ -418,6 +430,77 @@ describe("protocol", () => {
   for (const check of LanguageModelContract.checks.filter((check) => check.applies(subject))) {
     it.effect(check.name, () => check.run(subject))
   }
+})
+
+describe("in a pipeline", () => {
+  const rest = act(() => Effect.repeat(settle, { times: 5 }))
+
+  /** A conversation with a bot that speaks a word every 100 ms. */
+  const talk = <E>(steps: ReadonlyArray<Step<E>>) =>
+    Effect.gen(function*() {
+      const context = yield* LlmContext.make()
+      const llm = Llm.make({ toolkit: Dialogue.tools, tools: { set_timer: { background: true } } })
+      const pipeline = Pipeline.make(context.user, llm, mouth, context.assistant)
+      yield* Effect.provide(run(pipeline, steps.flatMap((step) => [step, rest])), [vienna, Dialogue.layerTools])
+      const messages = yield* context.messages
+      return messages.flatMap(({ content, role }) => typeof content === "string" ? [`${role}: ${content}`] : [])
+    })
+
+  it.effect("it speaks up by itself when a timer rings, and goes on talking meanwhile", () =>
+    Effect.gen(function*() {
+      deepStrictEqual(
+        yield* talk([
+          LlmContext.LlmRunFrame.make(),
+          sleep("10 seconds"),
+          asks("Set a timer for twenty seconds."),
+          sleep("5 seconds"),
+          asks("What is two plus two?"),
+          sleep("5 seconds"),
+          sleep("20 seconds"),
+          asks("Say that again."),
+          sleep("5 seconds"),
+          asks("Set an egg timer for five seconds."),
+          sleep("9 seconds")
+        ]),
+        [
+          "assistant: Hello! Ask me for the time, a date, a sum, a conversion, or a timer.",
+          "user: Set a timer for twenty seconds.",
+          "assistant: All right, a timer for 20 seconds is running.",
+          "user: What is two plus two?",
+          "assistant: 2 plus 2 is 4.",
+          "assistant: Time is up! Your timer for 20 seconds has rung.",
+          "user: Say that again.",
+          "assistant: Time is up! Your timer for 20 seconds has rung.",
+          "user: Set an egg timer for five seconds.",
+          "assistant: All right, the egg timer is running: 5 seconds.",
+          "assistant: Time is up! Egg: 5 seconds are over."
+        ]
+      )
+    }))
+
+  it.effect("an announcement of which nothing was heard is made again", () =>
+    Effect.gen(function*() {
+      deepStrictEqual(
+        yield* talk([
+          asks("Set a timer for 9 seconds."),
+          sleep("9 seconds"),
+          interrupt,
+          asks("What is two plus two?"),
+          sleep("5 seconds"),
+          asks("Bye."),
+          sleep("5 seconds")
+        ]),
+        [
+          "user: Set a timer for 9 seconds.",
+          "assistant: All right, a timer for 9 seconds is running.",
+          "assistant: Time",
+          "user: What is two plus two?",
+          "assistant: Time is up! Your timer for 9 seconds has rung. 2 plus 2 is 4.",
+          "user: Bye.",
+          "assistant: Goodbye!"
+        ]
+      )
+    }))
 })
 
 describe("any text", () => {

@@ -265,6 +265,7 @@ const discard = (response: HttpClientResponse.HttpClientResponse): Effect.Effect
  *
  * - A request that is interrupted is aborted: the service sees the connection close.
  * - `Retry-After` (seconds or a date) and OpenAI's `retry-after-ms` are honoured.
+ * - `Llm` and `Stt` try again, too: for one of both, turn that off (`Schedule.recurs(0)`).
  * - The key and the headers are sent to `baseUrl` alone, and appear in no error.
  *
  * Throws a `TypeError` when the options cannot work.
@@ -288,6 +289,11 @@ const discard = (response: HttpClientResponse.HttpClientResponse): Effect.Effect
  */
 export const layer = (options: Options = {}): Layer.Layer<OpenAiClient, never, HttpClient.HttpClient> =>
   Layer.effect(OpenAiClient, Effect.map(HttpClient.HttpClient, make(options)))
+
+const BaseUrl = Config.schema(
+  Schema.String.check(Schema.makeFilter((url) => isHttpUrl(url) || "expected an HTTP URL")),
+  "OPENAI_BASE_URL"
+)
 
 /**
  * {@link layer} with what the `Config` says: `OPENAI_API_KEY` and `OPENAI_BASE_URL`, both optional; `options` come first.
@@ -314,11 +320,11 @@ export const layerConfig = (
   Layer.unwrap(
     Effect.gen(function*() {
       const apiKey = yield* Config.option(Config.Redacted("OPENAI_API_KEY"))
-      const baseUrl = yield* Config.option(Config.URL("OPENAI_BASE_URL"))
+      const baseUrl = yield* Config.option(BaseUrl)
       return layer({
         ...options,
         apiKey: options.apiKey ?? Option.getOrUndefined(apiKey),
-        baseUrl: options.baseUrl ?? Option.getOrUndefined(Option.map(baseUrl, (url) => url.href))
+        baseUrl: options.baseUrl ?? Option.getOrUndefined(baseUrl)
       })
     })
   )

@@ -4,12 +4,12 @@
  *
  * @since 0.1.0
  */
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Random from "effect/Random"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
 import { parseJson } from "./internal/openAi/failure.ts"
 import { type Entry, multipart } from "./internal/openAi/multipart.ts"
 import * as OpenAiClient from "./OpenAiClient.ts"
@@ -33,6 +33,8 @@ export interface Options {
   readonly sampleRate?: number | undefined
   /** BCP 47, when the caller names none. Default: the service finds out. */
   readonly language?: string | undefined
+  /** How much more audio has to come for an interim result: each one is a request of everything that was said. Default: none. */
+  readonly interval?: Duration.Input | undefined
   /** Milliseconds. Default: not known. */
   readonly p99Latency?: number | undefined
 }
@@ -49,6 +51,9 @@ const Answer = Schema.Struct({
 })
 const decodeAnswer = Schema.decodeUnknownResult(Answer)
 
+/** OpenAI takes files of up to 25 MB: 13 minutes at 16 kHz. */
+const maxSegment = Duration.minutes(10)
+
 /** Seconds: services refuse less, and there is no word in it. */
 const shortest = 0.1
 
@@ -59,7 +64,8 @@ const isSilent = (audio: Int16Array): boolean => audio.every((sample) => sample 
  *
  * **Details**
  *
- * - The protocol knows whole utterances only: `stream` listens until the audio ends, and gives one final result.
+ * - The protocol knows whole utterances only: `stream` listens until the audio ends, or for ten minutes, and gives one
+ *   final result; with an `interval`, what has come is sent again and again for interim results.
  * - Digital silence, and what is shorter than a tenth of a second, is not sent.
  * - `language` is sent as the protocol wants it: `de` for `de-AT`.
  *
@@ -123,26 +129,14 @@ export const make = (options: Options): Effect.Effect<SpeechToText.Service, neve
       }
     }, Effect.mapError(fail))
 
-    return {
+    return SpeechToText.fromTranscribe({
       name: "openai-compat",
       model: options.model,
       sampleRate,
       p99Latency: options.p99Latency,
-      transcribe,
-      stream: (audio, settings) =>
-        Stream.fromEffect(Effect.flatMap(Stream.runCollect(audio), (chunks) => transcribe(join(chunks), settings)))
-    }
+      transcribe
+    }, { interval: options.interval ?? Duration.infinity, maxSegment })
   })
-
-const join = (chunks: ReadonlyArray<Int16Array>): Int16Array => {
-  const all = new Int16Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    all.set(chunk, at)
-    at += chunk.length
-  }
-  return all
-}
 
 /**
  * {@link make} as a layer.

@@ -110,15 +110,26 @@ export const make = (options: Options): Effect.Effect<TextToSpeech.Service, neve
 const samples = (
   bytes: Stream.Stream<Uint8Array, OpenAiClient.OpenAiError>
 ): Stream.Stream<Int16Array, OpenAiClient.OpenAiError> =>
-  bytes.pipe(
-    Stream.mapAccum(() => new Uint8Array(0), (rest: Uint8Array, chunk) => {
-      const all = new Uint8Array(rest.length + chunk.length)
-      all.set(rest)
-      all.set(chunk, rest.length)
-      const whole = all.length - all.length % 2
-      return [all.slice(whole), whole === 0 ? [] : [Pcm.toInt16Unsafe(all.subarray(0, whole))]]
-    })
-  )
+  Stream.suspend(() => {
+    let rest: Uint8Array = new Uint8Array(0)
+    return bytes.pipe(
+      Stream.map((chunk) => {
+        const all = new Uint8Array(rest.length + chunk.length)
+        all.set(rest)
+        all.set(chunk, rest.length)
+        rest = all.slice(all.length - all.length % 2)
+        return Pcm.toInt16Unsafe(all.subarray(0, all.length - rest.length))
+      }),
+      Stream.filter((samples) => samples.length > 0),
+      Stream.concat(Stream.suspend(() => rest.length === 0 ? Stream.empty : Stream.fail(half)))
+    )
+  })
+
+const half = new OpenAiClient.OpenAiError({
+  reason: "connection",
+  description: "the audio ended within a sample",
+  isRetryable: true
+})
 
 /**
  * {@link make} as a layer.

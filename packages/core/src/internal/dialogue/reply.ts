@@ -10,7 +10,7 @@ import { toDigits } from "./numbers.ts"
 import { spelling } from "./spelling.ts"
 import { tidy, toPlain, toWords } from "./text.ts"
 import { timeOfDay } from "./timeOfDay.ts"
-import { type Request, timerRang, timerRequest, timerStarted } from "./timer.ts"
+import { type Request, timeIsUp, timerRang, timerRequest, timerStarted } from "./timer.ts"
 import type { Rule, Turn } from "./turn.ts"
 import { conversion, measure } from "./units.ts"
 
@@ -59,9 +59,7 @@ interface Conversation {
   /** What the user has said since. */
   readonly fresh: Array<string>
   said: string | undefined
-  /** How many timers have been announced. */
-  announced: number
-  /** The timers that have rung, in their order. */
+  /** The timers that have rung and have not been announced. */
   readonly rang: Array<Request>
   /** What became of tools since the bot's last message, other than a timer that rang. */
   readonly results: Array<string>
@@ -92,16 +90,23 @@ const textOf = (content: ReadonlyArray<{ readonly type: string; readonly text?: 
 /** What is said about a result of a tool, other than a timer that rang. */
 const aboutResult = (part: Prompt.ToolResultPart, request: Request | undefined): string => {
   if (part.name !== "set_timer") return typeof part.result === "string" && part.result !== "" ? part.result : "Done."
-  if (part.isFailure) return "I am sorry, the timer could not be set."
+  if (part.isFailure) {
+    return /cancel/i.test(String(part.result)) ? "The timer was stopped." : "I am sorry, the timer could not be set."
+  }
   return timerStarted(request ?? toRequest(part.result) ?? { seconds: 0 })
 }
+
+/** A call of a tool alone answers nothing else: it may stand for a result that has come in between. */
+const asksForTimer = (text: string | undefined): boolean =>
+  text !== undefined && typeof timerRequest(plainOf(toWords(text))) === "object"
+
+const plainOf = (words: string): string => toPlain(toDigits(toPlain(words)))
 
 const read = (prompt: Prompt.Prompt): Conversation => {
   const conversation: Conversation = {
     heard: [],
     fresh: [],
     said: undefined,
-    announced: 0,
     rang: [],
     results: []
   }
@@ -115,11 +120,13 @@ const read = (prompt: Prompt.Prompt): Conversation => {
   }
   for (const message of prompt.content) {
     if (message.role === "assistant") {
-      conversation.heard.push(...conversation.fresh.splice(0))
-      conversation.results.length = 0
       const text = textOf(message.content)
+      conversation.results.length = 0
+      if (text !== "" || asksForTimer(conversation.fresh.at(-1))) {
+        conversation.heard.push(...conversation.fresh.splice(0))
+      }
       if (text !== "") conversation.said = text
-      conversation.announced += text.split(timerRang({ seconds: 0 }).slice(0, 11)).length - 1
+      conversation.rang.splice(0, text.split(timeIsUp).length - 1)
       for (const part of message.content) {
         if (part.type === "tool-call") calls.set(part.id, toRequest(part.params))
         else if (part.type === "tool-result") result(part)
@@ -141,7 +148,7 @@ const turnOf = (text: string, heard: ReadonlyArray<string>, said: string | undef
   return {
     text: tidy(text),
     words,
-    plain: toPlain(toDigits(toPlain(words))),
+    plain: plainOf(words),
     now: at.now,
     timeZone: at.timeZone,
     before: heard,
@@ -163,7 +170,7 @@ const answerUser = ({ fresh, heard, said }: Conversation, at: Surroundings): Rep
 /** What comes next in a conversation. A text is never empty. */
 export const replyTo = (prompt: Prompt.Prompt, at: Surroundings): Reply => {
   const conversation = read(prompt)
-  const news = [...conversation.results, ...conversation.rang.slice(conversation.announced).map(timerRang)]
+  const news = [...conversation.results, ...conversation.rang.map(timerRang)]
   if (conversation.fresh.length > 0) {
     const reply = answerUser(conversation, at)
     return reply._tag === "Say" ? say([...news, reply.text].join(" ")) : reply

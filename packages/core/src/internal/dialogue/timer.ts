@@ -56,8 +56,11 @@ export const timerStarted = ({ label, seconds }: Request): string =>
     ? `All right, a timer for ${formatDuration(seconds)} is running.`
     : `All right, the ${label} timer is running: ${formatDuration(seconds)}.`
 
+/** How an announcement begins. */
+export const timeIsUp = "Time is up!"
+
 /** Said when it rings. */
 export const timerRang = ({ label, seconds }: Request): string =>
   label === undefined
-    ? `Time is up! Your timer for ${formatDuration(seconds)} has rung.`
-    : `Time is up! ${capital(label)}: ${formatDuration(seconds)} are over.`
+    ? `${timeIsUp} Your timer for ${formatDuration(seconds)} has rung.`
+    : `${timeIsUp} ${capital(label)}: ${formatDuration(seconds)} are over.`

@@ -15,7 +15,13 @@ const Usage = Schema.Struct({
   prompt_tokens_details: Schema.optional(Schema.NullOr(Schema.Struct({ cached_tokens: Count }))),
   completion_tokens_details: Schema.optional(Schema.NullOr(Schema.Struct({ reasoning_tokens: Count })))
 })
-const Head = { id: Text, model: Text, created: Schema.optional(Schema.NullOr(Schema.Finite)) }
+/** What nobody needs to understand the answer may be anything. */
+const Aside = {
+  id: Schema.optional(Schema.Unknown),
+  model: Schema.optional(Schema.Unknown),
+  created: Schema.optional(Schema.Unknown),
+  usage: Schema.optional(Schema.Unknown)
+}
 const Called = Schema.Struct({ name: Text, arguments: Text })
 const Message = {
   content: Text,
@@ -23,7 +29,7 @@ const Message = {
   refusal: Text
 }
 const Chunk = Schema.Struct({
-  ...Head,
+  ...Aside,
   choices: Schema.optional(Schema.Array(Schema.Struct({
     index: Schema.optional(Schema.Int),
     delta: Schema.optional(Schema.NullOr(Schema.Struct({
@@ -35,21 +41,20 @@ const Chunk = Schema.Struct({
       }))))
     }))),
     finish_reason: Text
-  }))),
-  usage: Schema.optional(Schema.NullOr(Usage))
+  })))
 })
 const Whole = Schema.Struct({
-  ...Head,
+  ...Aside,
   choices: Schema.NonEmptyArray(Schema.Struct({
     message: Schema.Struct({
       ...Message,
       tool_calls: Schema.optional(Schema.NullOr(Schema.Array(Schema.Struct({ id: Text, function: Called }))))
     }),
     finish_reason: Text
-  })),
-  usage: Schema.optional(Schema.NullOr(Usage))
+  }))
 })
 
+const decodeUsage = Schema.decodeUnknownResult(Usage)
 const decodeChunk = Schema.decodeUnknownResult(Chunk)
 const decodeWhole = Schema.decodeUnknownResult(Whole)
 
@@ -66,7 +71,8 @@ const reasons: Readonly<Record<string, typeof Response.FinishReason.Encoded>> = 
   content_filter: "content-filter"
 }
 
-const toUsage = (usage: typeof Usage.Type | null | undefined): typeof Response.Usage.Encoded => {
+const toUsage = (found: unknown): typeof Response.Usage.Encoded => {
+  const usage = Result.getOrUndefined(decodeUsage(found))
   const cacheRead = usage?.prompt_tokens_details?.cached_tokens ?? undefined
   const reasoning = usage?.completion_tokens_details?.reasoning_tokens ?? undefined
   return {
@@ -82,7 +88,7 @@ const toUsage = (usage: typeof Usage.Type | null | undefined): typeof Response.U
 }
 
 const toMetadata = (
-  { created, id, model }: { readonly [K in keyof typeof Head]?: string | number | null | undefined }
+  { created, id, model }: { readonly [K in keyof typeof Aside]?: unknown }
 ): Response.ResponseMetadataPartEncoded => ({
   type: "response-metadata",
   ...typeof id === "string" && { id },
@@ -138,6 +144,10 @@ interface Call {
   json: string
 }
 
+/** Some servers say with each event that there is none. */
+const isError = (json: unknown): boolean =>
+  typeof json === "object" && json !== null && "error" in json && json.error !== null && json.error !== undefined
+
 /** Understands the events of an answer, one by one. */
 export interface Decoder {
   /** The parts that the data of an event bring. */
@@ -156,7 +166,7 @@ export const makeDecoder = (makeId: (index: number) => string): Decoder => {
   let begun = 0
   let told = false
   let reason: string | undefined
-  let usage: typeof Usage.Type | undefined
+  let usage: unknown
   let done = false
 
   const id = (): string => String(begun)
@@ -229,7 +239,7 @@ export const makeDecoder = (makeId: (index: number) => string): Decoder => {
       if (done) return Result.succeed([])
       if (data.trim() === "[DONE]") return end()
       const json = parseJson(data)
-      if (typeof json === "object" && json !== null && Object.hasOwn(json, "error")) {
+      if (isError(json)) {
         const { message = "it did not say why" } = refusalOf(json)
         return Result.fail(new AiError.InternalProviderError({ description: message }))
       }
