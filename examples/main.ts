@@ -51,8 +51,11 @@ const recordings = (input: Option.Option<string>) =>
   })
 
 /** Both sides as the left and the right channel. The header is complete when the conversation is. */
-const writeWav = Effect.fnUntraced(function*(path: string, recording: Stream.Stream<AudioBuffer.Event>) {
-  const files = yield* FileSystem.FileSystem
+const writeWav = Effect.fnUntraced(function*(
+  files: FileSystem.FileSystem,
+  path: string,
+  recording: Stream.Stream<AudioBuffer.Event>
+) {
   const format = { sampleRate, numChannels: 2 }
   const file = yield* files.open(path, { flag: "w" })
   let dataLength = 0
@@ -115,8 +118,7 @@ const main = Command.make(
       const transport = yield* Transport.make(connection, { vad: Bot.vad, input: { onDisconnect: "end" } })
       const transcript = yield* Transcript.make()
       const { pipeline } = yield* Bot.make(transport, {
-        record: (recording) => Effect.provideService(
-          writeWav(path.join(out, "conversation.wav"), recording), FileSystem.FileSystem, files)
+        record: (recording) => writeWav(files, path.join(out, "conversation.wav"), recording)
       })
       const task = yield* PipelineTask.make(pipeline, {
         name: "conversation",

@@ -3,6 +3,7 @@
  * on this machine, without a key and without a network. Another model is another layer for `LanguageModel`.
  */
 import {
+  Apology,
   AudioBuffer,
   Dialogue,
   Frame,
@@ -69,6 +70,7 @@ export const make = Effect.fnUntraced(function*<E, R>(
     transport.input,
     options.client ?? pass,
     recording.input,
+    Apology.make(),
     Stt.make(),
     UserTurn.make({
       start: [TurnStart.vad()],

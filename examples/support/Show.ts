@@ -33,7 +33,12 @@ const frames = [
 
 const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(2)} s`
 
-const stepNames: Readonly<Record<string, string>> = { "Ttfb Stt": "text", "Ttfb Llm": "first token", "Ttfb Tts": "voice" }
+/** The way from silence to sound. */
+const stepNames: Partial<Record<LatencyObserver.Step["what"], string>> = {
+  Text: "text",
+  Token: "first token",
+  Audio: "first audio"
+}
 
 export const make = Effect.fnUntraced(function*(options: Options) {
   const isTerminal = yield* (yield* Stdio.Stdio).stdoutIsTerminal
@@ -109,11 +114,11 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   const latency = ({ _tag, milliseconds, steps }: LatencyObserver.Latency): Effect.Effect<void> => {
     if (_tag === "Greeting") return Effect.void
     latencies.push(milliseconds)
-    const parts = steps.flatMap(({ milliseconds, name, what }) => {
-      const step = what === "UserTurn" ? "end of turn" : stepNames[`${what} ${name}`]
+    const parts = steps.flatMap(({ milliseconds, what }) => {
+      const step = stepNames[what]
       return step === undefined ? [] : [{ step, milliseconds: Math.round(milliseconds) }]
     })
-    const shown = parts.map(({ milliseconds, step }) => `${step} ${seconds(milliseconds)}`).join(", ")
+    const shown = parts.map(({ milliseconds, step }) => `${step} ${seconds(milliseconds)}`).join(" → ")
     return tell(
       "latency",
       { milliseconds: Math.round(milliseconds), steps: parts },
