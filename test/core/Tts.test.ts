@@ -140,6 +140,17 @@ describe("an answer", () => {
       )
     }))
 
+  it.effect("the last words too, and parts of a word are not taken for the next one", () =>
+    Effect.gen(function*() {
+      const { line } = yield* say([
+        synthesize("Twenty-one one, for $5.", [
+          ..."twenty one one for five dollars".split(" ").map((text, i) => word(text, 10 * i)),
+          audio(80)
+        ])
+      ], answer("Twenty-one one, for $5."))
+      strictEqual(line, "R < A(Twenty-one one, for $5.) w(Twenty-one) 20 w( one,) 10 w( for) 50 w( $5.) > r")
+    }))
+
   it.effect("goes on with the first audio as soon as it is there", () =>
     Effect.gen(function*() {
       const { times } = yield* say([
@@ -317,6 +328,20 @@ describe("an interruption", () => {
         "< A(One.) w(One.) 10 ! < A(One.) w(One.) 20 A(Two.) w( Two.) 10 > R < A(Anew.) w(Anew.) 10 > r"
       )
       deepStrictEqual(calls.map(({ outcome }) => outcome()), ["done", "done", "done"])
+    }))
+
+  it.effect("nor one that was made already and waits for the output", () =>
+    Effect.gen(function*() {
+      const { service } = yield* Fake.make([synthesize("Known.", audio(500))], { sampleRate: rate })
+      const player = Processor.queued("Player", {
+        AudioRawFrame: (frame, { push }) => Effect.andThen(Effect.sleep(frame.duration), push(frame))
+      }, { capacity: 1 })
+      const steps = [Tts.TtsAnnounceFrame.make({ text: "Known." }), sleep("150 millis"), interrupt]
+      const { down } = yield* run(Pipeline.make(Tts.make(), player), paced(steps), { allowInterruptions: true }).pipe(
+        Effect.provideService(TextToSpeech.TextToSpeech, service)
+      )
+      const seen = line(down)
+      strictEqual(seen.slice(seen.indexOf("!")), "! < A(Known.) w(Known.) 500 >")
     }))
 
   const texts = ["One.", "Two three.", "Four, five six.", "Seven!"]
