@@ -1,6 +1,8 @@
 import * as Frame from "@apipeline/core/Frame"
 import * as Pcm from "@apipeline/core/Pcm"
+import * as Pipeline from "@apipeline/core/Pipeline"
 import type * as PipelineTask from "@apipeline/core/PipelineTask"
+import * as Processor from "@apipeline/core/Processor"
 import * as ServiceSwitcher from "@apipeline/core/ServiceSwitcher"
 import * as SpeechToText from "@apipeline/core/SpeechToText"
 import * as Stt from "@apipeline/core/Stt"
@@ -162,6 +164,24 @@ describe("segmented", () => {
         interrupt
       ])
       strictEqual(line, "S ! I(w) ! E ! ! T(wait)!")
+    }))
+
+  it.effect("nothing of what was said is lost by the interruption that it causes", () =>
+    Effect.gen(function*() {
+      const { service } = yield* Fake.make([
+        Fake.stream([Fake.interim("w", { at: 10 }), Fake.final("wait", { at: 10 }), Fake.final("a"), Fake.final("bit")])
+      ], { sampleRate: rate })
+      const interrupts = (frame: Frame.Frame, { interrupt, push }: Processor.ProcessorContext) =>
+        Effect.andThen(interrupt, push(frame))
+      const turn = Processor.effect("Turn", {
+        InterimTranscriptionFrame: interrupts,
+        TranscriptionFrame: interrupts
+      }, { frames: [InterimTranscriptionFrame, TranscriptionFrame] })
+      const { down } = yield* run(Pipeline.make(Stt.make(), turn), paced(utterance()), { allowInterruptions: true })
+        .pipe(
+          Effect.provideService(SpeechToText.SpeechToText, service)
+        )
+      strictEqual(line(down).replaceAll("! ", ""), "S T(wait) E T(a) T(bit)!")
     }))
 
   it.effect("a user who is mute is not heard", () =>

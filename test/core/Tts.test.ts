@@ -6,6 +6,8 @@ import * as ServiceSwitcher from "@apipeline/core/ServiceSwitcher"
 import { act, interrupt, leaks, run, type RunOptions, settle, sleep, type Step } from "@apipeline/core/testing"
 import * as Fake from "@apipeline/core/testing/FakeTextToSpeech"
 import * as TextToSpeech from "@apipeline/core/TextToSpeech"
+import { BotInterruptedFrame } from "@apipeline/core/TransportFrames"
+import * as TransportOutput from "@apipeline/core/TransportOutput"
 import * as Tts from "@apipeline/core/Tts"
 import {
   AggregatedTextFrame,
@@ -17,7 +19,7 @@ import {
   TtsTextFrame
 } from "@apipeline/core/VoiceFrames"
 import { assert, describe, it } from "@effect/vitest"
-import { Arbitrary, Clock, Effect, Schedule, Schema } from "effect"
+import { Arbitrary, Clock, Effect, Schedule, Schema, Stream } from "effect"
 
 const { deepStrictEqual, strictEqual, throws } = assert
 
@@ -136,6 +138,17 @@ describe("an answer", () => {
         line,
         "R < A(It costs $5 now, twenty-one times.) w(It) 10 w( costs) 30 w( $5) w( now,) 10 w( twenty-one) 20 w( times.) 10 > r"
       )
+    }))
+
+  it.effect("the last words too, and parts of a word are not taken for the next one", () =>
+    Effect.gen(function*() {
+      const { line } = yield* say([
+        synthesize("Twenty-one one, for $5.", [
+          ..."twenty one one for five dollars".split(" ").map((text, i) => word(text, 10 * i)),
+          audio(80)
+        ])
+      ], answer("Twenty-one one, for $5."))
+      strictEqual(line, "R < A(Twenty-one one, for $5.) w(Twenty-one) 20 w( one,) 10 w( for) 50 w( $5.) > r")
     }))
 
   it.effect("goes on with the first audio as soon as it is there", () =>
@@ -317,6 +330,20 @@ describe("an interruption", () => {
       deepStrictEqual(calls.map(({ outcome }) => outcome()), ["done", "done", "done"])
     }))
 
+  it.effect("nor one that was made already and waits for the output", () =>
+    Effect.gen(function*() {
+      const { service } = yield* Fake.make([synthesize("Known.", audio(500))], { sampleRate: rate })
+      const player = Processor.queued("Player", {
+        AudioRawFrame: (frame, { push }) => Effect.andThen(Effect.sleep(frame.duration), push(frame))
+      }, { capacity: 1 })
+      const steps = [Tts.TtsAnnounceFrame.make({ text: "Known." }), sleep("150 millis"), interrupt]
+      const { down } = yield* run(Pipeline.make(Tts.make(), player), paced(steps), { allowInterruptions: true }).pipe(
+        Effect.provideService(TextToSpeech.TextToSpeech, service)
+      )
+      const seen = line(down)
+      strictEqual(seen.slice(seen.indexOf("!")), "! < A(Known.) w(Known.) 500 >")
+    }))
+
   const texts = ["One.", "Two three.", "Four, five six.", "Seven!"]
   it.effect.prop(
     "at any time: what was said and what was cut are the text, and nothing of it comes later",
@@ -347,6 +374,72 @@ describe("an interruption", () => {
       }).pipe(Effect.scoped),
     { arbitrary: { runs: 60 } }
   )
+})
+
+describe("behind an output", () => {
+  /** What leaves the output, each with when it does. */
+  const heard = (steps: ReadonlyArray<Step>) =>
+    Effect.gen(function*() {
+      const { service } = yield* Fake.make([
+        // 8 kHz: the output resamples it
+        synthesize("One two.", [word("One", 0), word("two", 400), audio(1000)]),
+        synthesize("Three four.", [word("Three", 0), word("four", 200), audio(1000)])
+      ], { sampleRate: 8000 })
+      const clock = yield* Clock.Clock
+      const seen: Array<string> = []
+      const note = (text: string) => seen.push(`${text} ${clock.currentTimeMillisUnsafe()}`)
+      const output = TransportOutput.make({
+        name: "Out",
+        incoming: Stream.never,
+        send: () => Effect.void,
+        clear: Effect.void,
+        close: () => Effect.void
+      })
+      const listener = Processor.sync("Listener", {
+        TtsTextFrame: ({ text }) => {
+          note(text.trim())
+        },
+        AggregatedTextFrame: ({ text }) => {
+          note(`[${text}]`)
+        },
+        TtsStoppedFrame: () => {
+          note("stopped")
+        },
+        BotInterruptedFrame: ({ played }) => {
+          note(`cut after ${played} ms`)
+        }
+      }, { frames: [AggregatedTextFrame, BotInterruptedFrame, TtsStoppedFrame, TtsTextFrame] })
+      yield* run(Pipeline.make(Tts.make(), output.processor, listener), paced(steps), {
+        allowInterruptions: true,
+        audioOutSampleRate: 16000
+      }).pipe(Effect.provideService(TextToSpeech.TextToSpeech, service))
+      return seen
+    })
+
+  /** All that falls due in between happens when it does. */
+  const time = (milliseconds: number) =>
+    Array.from({ length: milliseconds / 20 }, () => [sleep(20), act(() => settle)]).flat()
+
+  it.effect("words leave it when they are heard", () =>
+    Effect.gen(function*() {
+      deepStrictEqual(yield* heard([...answer("One two. ", "Three four."), ...time(3000)]), [
+        "[One two.] 0",
+        "One 0",
+        "two. 400",
+        "[Three four.] 1000",
+        "Three 1000",
+        "four. 1200",
+        "stopped 2000"
+      ])
+    }))
+
+  it.effect("and those that are not heard never do", () =>
+    Effect.gen(function*() {
+      deepStrictEqual(
+        yield* heard([...answer("One two. ", "Three four."), ...time(1100), interrupt, ...time(3000)]),
+        ["[One two.] 0", "One 0", "two. 400", "[Three four.] 1000", "Three 1000", "cut after 1100 ms 1100"]
+      )
+    }))
 })
 
 describe("a text to say", () => {

@@ -87,7 +87,8 @@ describe("VoiceFrames", () => {
     deepStrictEqual(classes.filter((one) => one.uninterruptible).map(({ tag }) => tag), [
       "FunctionCallCancelledFrame",
       "FunctionCallResultFrame",
-      "FunctionCallsStartedFrame"
+      "FunctionCallsStartedFrame",
+      "TranscriptionFrame"
     ])
   })
 

@@ -203,7 +203,8 @@ export class UserIdleTimeoutFrame extends Frame.App<UserIdleTimeoutFrame>()("Use
  *
  * **Details**
  *
- * `timestamp` is when, in ISO 8601. `finalized`: no more text will follow for this turn.
+ * `timestamp` is when, in ISO 8601. `finalized`: no more text will follow for this turn. It survives interruptions: what
+ * a user says causes them, and must not be lost by them.
  *
  * @example
  * ```ts
@@ -220,7 +221,7 @@ export class TranscriptionFrame extends Frame.App<TranscriptionFrame>()("Transcr
   userId: Schema.String,
   timestamp: Schema.String,
   finalized: Schema.optionalKey(Schema.Boolean)
-}) {}
+}, { uninterruptible: true }) {}
 
 /**
  * What a user seems to be saying: it may still change, and a `TranscriptionFrame` replaces it.

@@ -12,6 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import { joinSamples } from "../internal/audioReplay.ts"
 import { FakeScript, hasOptions, showOptions } from "../internal/fakeScript.ts"
 import * as SpeechToText from "../SpeechToText.ts"
 
@@ -189,16 +190,6 @@ export interface Fake {
 /** What is done with any call, however many there are. */
 type Script = ReadonlyArray<Call> | ((method: Call["method"], audio: () => Int16Array) => ReadonlyArray<Step>)
 
-const join = (chunks: ReadonlyArray<Int16Array>): Int16Array => {
-  const all = new Int16Array(chunks.reduce((sum, { length }) => sum + length, 0))
-  let at = 0
-  for (const chunk of chunks) {
-    all.set(chunk, at)
-    at += chunk.length
-  }
-  return all
-}
-
 const showCall = ({ expected: { milliseconds, ...options }, method }: Call): string =>
   `${method}${milliseconds === undefined ? "" : ` (${milliseconds} ms)`}${showOptions(options)}`
 
@@ -294,7 +285,7 @@ export const make = (script: Script, options: Options = {}): Effect.Effect<Fake,
           let samples = 0
           let ended = false
           const changed = yield* Latch.make(false)
-          const { end, steps } = yield* begin("stream", given, () => join(chunks))
+          const { end, steps } = yield* begin("stream", given, () => joinSamples(chunks))
           const come = (chunk: Int16Array): Effect.Effect<void> =>
             Effect.sync(() => {
               chunks.push(chunk.slice())
