@@ -141,6 +141,23 @@ describe("tools", () => {
       ])
     }))
 
+  it.effect("what was said before a call and was cut is in no request", () =>
+    Effect.gen(function*() {
+      yield* talk([
+        { reply: ["Let me look that up.", call("c1", "weather", { city: "Oslo" })] },
+        { reply: [{ stall: true }] },
+        {
+          messages: [
+            user("Oslo?"),
+            calling("Let me look", ["c1", "weather", { city: "Oslo" }]),
+            results(["c1", "weather", { degrees: 4 }]),
+            user("well?")
+          ],
+          reply: ["4 degrees."]
+        }
+      ], [asks("Oslo?"), sleep("250 millis"), interrupt, asks("well?"), sleep("1 second")])
+    }))
+
   it.effect("call tools, round by round, until they must not any more", () =>
     Effect.gen(function*() {
       const { requests } = yield* talk(

@@ -77,7 +77,6 @@ export class LlmError extends Schema.TaggedError<LlmError>()("LlmError", {
  *
  * @example
  * ```ts
- * import { Effect } from "effect"
  * import { Tool, Toolkit } from "effect/ai"
  * import { Frame, Llm } from "@apipeline/core"
  *
@@ -187,6 +186,9 @@ const settingsOf = (
   cancelOnInterruption,
   timeout: Duration.fromInputUnsafe(timeout ?? (background ? Duration.infinity : "30 seconds"))
 })
+
+/** Long before there are so many calls, what was said before the first of them has been heard. */
+const maxSaid = 64
 
 const twice = Schedule.upTo(Schedule.exponential("250 millis"), { times: 2 })
 
@@ -360,6 +362,7 @@ export const make: {
           })
         }
         if (text !== "") { for (const { id } of asked) said.set(id, text) }
+        while (said.size > maxSaid) said.delete(said.keys().next().value!)
         return asked
       }
     )
