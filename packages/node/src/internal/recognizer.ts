@@ -26,7 +26,7 @@ export const make = (
   name: string,
   worker: string,
   options: RecognizerOptions & WorkerOptions,
-  /** Of an utterance of 15 seconds, with an idle worker: measured, and rounded up. */
+  /** Of an utterance of 13 seconds, on a machine with nothing else to do: measured, and rounded up. */
   p99Latency: { readonly [M in RecognizerOptions["model"]]: number }
 ): Effect.Effect<SpeechToText.Service, SpeechToText.SpeechToTextError, Scope.Scope> =>
   Effect.gen(function*() {
