@@ -62,7 +62,10 @@ export interface Options extends WorkerOptions {
 export const make = (
   options: Options = {}
 ): Effect.Effect<SpeechToText.Service, SpeechToText.SpeechToTextError, Scope.Scope> =>
-  Recognizer.make("moonshine", "moonshineWorker", { ...options, model: options.model ?? "tiny" }, 1500)
+  Recognizer.make("moonshine", "moonshineWorker", { ...options, model: options.model ?? "tiny" }, {
+    tiny: 1500,
+    base: 3000
+  })
 
 /**
  * {@link make} as a layer. Provide it once, where the program begins: each one that is built loads the model.

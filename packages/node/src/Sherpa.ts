@@ -48,7 +48,7 @@ export interface Options extends Moonshine.Options {
 export const make = (
   options: Options = {}
 ): Effect.Effect<SpeechToText.Service, SpeechToText.SpeechToTextError, Scope.Scope> =>
-  Recognizer.make("sherpa", "sherpaWorker", { ...options, model: options.model ?? "tiny" }, 1000)
+  Recognizer.make("sherpa", "sherpaWorker", { ...options, model: options.model ?? "tiny" }, { tiny: 1000, base: 1500 })
 
 /**
  * {@link make} as a layer. Provide it once, where the program begins.
