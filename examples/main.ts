@@ -20,7 +20,9 @@ import * as Caller from "./support/Caller.ts"
 import * as FastClock from "./support/FastClock.ts"
 import * as Show from "./support/Show.ts"
 
-class Unusable extends Data.TaggedError("Unusable")<{ readonly what: string; readonly why: { readonly message: string } }> {
+class Unusable
+  extends Data.TaggedError("Unusable")<{ readonly what: string; readonly why: { readonly message: string } }>
+{
   override get [CliError.userMessage](): string {
     return `${this.what}: ${this.why.message}`
   }
@@ -113,7 +115,11 @@ const main = Command.make(
 
     const conversation = Effect.gen(function*() {
       const show = yield* Show.make({ json, stopMillis: Bot.stopMillis })
-      yield* show.note("loaded", { milliseconds: Math.round(loaded) }, `models loaded in ${(loaded / 1000).toFixed(1)} s`)
+      yield* show.note(
+        "loaded",
+        { milliseconds: Math.round(loaded) },
+        `models loaded in ${(loaded / 1000).toFixed(1)} s`
+      )
       const connection = yield* Caller.make({ lines, patience: 8000, onLine: ({ name }) => show.line(name) })
       const transport = yield* Transport.make(connection, { vad: Bot.vad, input: { onDisconnect: "end" } })
       const transcript = yield* Transcript.make()
@@ -142,7 +148,9 @@ const main = Command.make(
       Effect.provideContext(services)
     )
   }, Effect.scoped)
-).pipe(Command.withDescription("Plays human speech to a bot that understands, answers and speaks, and shows what happens"))
+).pipe(
+  Command.withDescription("Plays human speech to a bot that understands, answers and speaks, and shows what happens")
+)
 
 // `npm start | head`: nobody listens any more.
 process.stdout.once("error", () => process.exit(141))

@@ -1,9 +1,9 @@
 /**
  * A text is read aloud, and somebody barges in.
  *
- *     npm run reader                 the first two chapters of Alice's Adventures in Wonderland
- *     npm run reader -- notes.txt --fast a file of yours, as fast as it goes
- *     npm run reader -- - < notes.txt    standard input
+ *     npm run reader                      the first two chapters of Alice's Adventures in Wonderland
+ *     npm run reader -- notes.txt --fast  a file of yours, as fast as it goes
+ *     npm run reader -- - < notes.txt     standard input
  *
  * Words stream in one by one, as from a language model. `SentenceAggregator` and `Tidy` run inline: they are plain
  * calls. `Speak` takes its time, so it has a mailbox, and what is said lags behind what has been written. In the

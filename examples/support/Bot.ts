@@ -10,7 +10,7 @@ import {
   Llm,
   LlmContext,
   Pipeline,
-  Processor,
+  type Processor,
   ProducerConsumer,
   Stt,
   type Transport,
@@ -57,19 +57,17 @@ const recorder = (record: NonNullable<Options["record"]>) => {
   }
 }
 
-const pass = Processor.sync("Pass", {})
-
 /** A conversation over a transport whose input has {@link vad}. */
 export const make = Effect.fnUntraced(function*<E, R>(
   transport: Transport.Transport<E, R>,
   options: Options = {}
 ) {
   const context = yield* LlmContext.make()
-  const recording = options.record === undefined ? { input: pass, output: pass } : recorder(options.record)
+  const recording = options.record === undefined ? undefined : recorder(options.record)
   const pipeline = Pipeline.make(
     transport.input,
-    options.client ?? pass,
-    recording.input,
+    ...options.client === undefined ? [] : [options.client],
+    ...recording === undefined ? [] : [recording.input],
     Apology.make(),
     Stt.make(),
     UserTurn.make({
@@ -80,7 +78,7 @@ export const make = Effect.fnUntraced(function*<E, R>(
     Llm.make({ toolkit: Dialogue.tools, tools: { set_timer: { background: true } } }),
     Tts.make(),
     transport.output,
-    recording.output,
+    ...recording === undefined ? [] : [recording.output],
     context.assistant
   )
   return { pipeline, context }

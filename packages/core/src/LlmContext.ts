@@ -182,10 +182,16 @@ export const make = (options: Options = {}): Effect.Effect<LlmContext> =>
   Effect.map(SubscriptionRef.make(options.messages ?? []), (ref) => {
     const { audioPassthrough = false, interimTimeout = "1 second", name = "LlmContext" } = options
     const conversation = new Conversation(ref)
-    const user = UserAggregator.make(`${name}.user`, conversation, Duration.toMillis(interimTimeout), audioPassthrough, {
-      LlmMessagesUpdateFrame,
-      LlmRunFrame
-    })
+    const user = UserAggregator.make(
+      `${name}.user`,
+      conversation,
+      Duration.toMillis(interimTimeout),
+      audioPassthrough,
+      {
+        LlmMessagesUpdateFrame,
+        LlmRunFrame
+      }
+    )
     const update: LlmContext["update"] = (f) => Effect.sync(() => conversation.update(f))
     return {
       user: user.processor,
