@@ -4,7 +4,10 @@ import * as Pipeline from "@apipeline/core/Pipeline"
 import * as PipelineTask from "@apipeline/core/PipelineTask"
 import * as Processor from "@apipeline/core/Processor"
 import * as ResponseAggregator from "@apipeline/core/ResponseAggregator"
+import * as SpeechToText from "@apipeline/core/SpeechToText"
+import * as Stt from "@apipeline/core/Stt"
 import { act, capture, leaks, payload, run, type RunOptions, settle, show, sleep } from "@apipeline/core/testing"
+import * as FakeSpeechToText from "@apipeline/core/testing/FakeSpeechToText"
 import * as TurnObserver from "@apipeline/core/TurnObserver"
 import * as TurnStart from "@apipeline/core/TurnStart"
 import * as TurnStop from "@apipeline/core/TurnStop"
@@ -284,6 +287,19 @@ describe("UserTurn", () => {
 })
 
 describe("UserTurn and others", () => {
+  it.effect("Stt: its time to the last result, told at the start; nothing is understood while the user is muted", () =>
+    Effect.gen(function*() {
+      const { service } = yield* FakeSpeechToText.make([
+        FakeSpeechToText.stream(FakeSpeechToText.final("go on", { after: "400 millis" })),
+        FakeSpeechToText.stream([])
+      ], { p99Latency: 900 })
+      const pipeline = Pipeline.make(Stt.make(), UserTurn.make({ stop: [A], mute: [Mute.always] }))
+      const { trace: line } = yield* trace(pipeline, "10 S audio 100 E 2000 S audio 50 bot audio 50 E /bot 2000").pipe(
+        Effect.provideService(SpeechToText.SpeechToText, service)
+      )
+      strictEqual(line, "stt 10 S user ! audio 100 E 400 F:go_on /user 1600 S user ! audio 50 E /user mute 50 /mute")
+    }).pipe(Effect.scoped))
+
   it.effect("UserIdle goes by turns, not by voice activity", () =>
     Effect.gen(function*() {
       const pipeline = Pipeline.make(
