@@ -12,7 +12,7 @@
 import { AudioBuffer, PipelineTask, Transcript, Transport, Wav } from "@apipeline/core"
 import { NodeRunner } from "@apipeline/node"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Clock, Console, Data, Effect, FileSystem, Layer, Option, Path, Schedule, Stream } from "effect"
+import { Clock, Console, Data, Effect, Exit, FileSystem, Layer, Option, Path, Schedule, Stream } from "effect"
 import { CliError, Command, Flag } from "effect/cli"
 import { fileURLToPath } from "node:url"
 import * as Bot from "./support/Bot.ts"
@@ -52,25 +52,26 @@ const recordings = (input: Option.Option<string>) =>
       })
   })
 
-/** Both sides as the left and the right channel. The header is complete when the conversation is. */
-const writeWav = Effect.fnUntraced(function*(
-  files: FileSystem.FileSystem,
-  path: string,
-  recording: Stream.Stream<AudioBuffer.Event>
-) {
+/** Both sides as the left and the right channel. The header is complete when the conversation is, however that ends. */
+const writeWav = (file: FileSystem.File) => (recording: Stream.Stream<AudioBuffer.Event>) => {
   const format = { sampleRate, numChannels: 2 }
-  const file = yield* files.open(path, { flag: "w" })
   let dataLength = 0
-  yield* file.writeAll(Wav.header(format))
-  yield* Stream.runForEach(recording, (event) => {
-    if (event._tag !== "Audio") return Effect.void
-    const bytes = Wav.encodeSamples(AudioBuffer.stereo(event))
-    dataLength += bytes.length
-    return file.writeAll(bytes)
-  })
-  yield* file.seek(0n, "start")
-  yield* file.writeAll(Wav.header({ ...format, dataLength }))
-}, Effect.scoped)
+  return file.writeAll(Wav.header(format)).pipe(
+    Effect.andThen(Stream.runForEach(recording, (event) => {
+      if (event._tag !== "Audio") return Effect.void
+      const bytes = Wav.encodeSamples(AudioBuffer.stereo(event))
+      dataLength += bytes.length
+      return file.writeAll(bytes)
+    })),
+    Effect.ensuring(
+      Effect.ignore(
+        Effect.suspend(() =>
+          Effect.andThen(file.seek(0n, "start"), file.writeAll(Wav.header({ ...format, dataLength })))
+        )
+      )
+    )
+  )
+}
 
 const main = Command.make(
   "apipeline",
@@ -97,19 +98,27 @@ const main = Command.make(
     )
   },
   Effect.fn(function*({ fast, input, json, out, stt }) {
+    const speed = fast ? 3 : 1
     const files = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const lines = yield* recordings(input)
-    yield* because(out)(files.makeDirectory(out, { recursive: true }))
+    const [wav, ...transcripts] = ["conversation.wav", "transcript.json", "transcript.md"].map((file) =>
+      path.join(out, file)
+    ) as [string, string, string]
+    // before the models are loaded: it may be impossible
+    const file = yield* because(out)(
+      Effect.andThen(files.makeDirectory(out, { recursive: true }), files.open(wav, { flag: "w" }))
+    )
 
-    const loading = Console.error(`Loading the models (Silero, Moonshine ${stt}, flite) ...`).pipe(
+    const progress = `Loading the models (Silero, Moonshine ${stt}, flite) ...`
+    const loading = (json ? Console.log(JSON.stringify({ event: "loading" })) : Console.error(progress)).pipe(
       Effect.repeat(Schedule.spaced("2 seconds")),
       Effect.andThen(Effect.never)
     )
     const start = yield* Clock.currentTimeMillis
     const services = yield* Layer.build(Bot.layer({ stt: { model: stt } })).pipe(
       because("the models"),
-      Effect.raceFirst(json ? Effect.never : loading)
+      Effect.raceFirst(loading)
     )
     const loaded = (yield* Clock.currentTimeMillis) - start
 
@@ -120,12 +129,17 @@ const main = Command.make(
         { milliseconds: Math.round(loaded) },
         `models loaded in ${(loaded / 1000).toFixed(1)} s`
       )
-      const connection = yield* Caller.make({ lines, patience: 8000, onLine: ({ name }) => show.line(name) })
+      const connection = yield* Caller.make({ lines, patience: 10_000 * speed, onLine: ({ name }) => show.line(name) })
       const transport = yield* Transport.make(connection, { vad: Bot.vad, input: { onDisconnect: "end" } })
       const transcript = yield* Transcript.make()
-      const { pipeline } = yield* Bot.make(transport, {
-        record: (recording) => writeWav(files, path.join(out, "conversation.wav"), recording)
+      const write = Effect.gen(function*() {
+        const entries = yield* transcript.entries
+        yield* files.writeFileString(transcripts[0]!, Transcript.toJson(entries))
+        yield* files.writeFileString(transcripts[1]!, Transcript.toMarkdown(entries))
       })
+      // of a conversation that is cut short; added before the task is made, this runs after that has come to its end
+      yield* Effect.addFinalizer((exit) => Exit.isSuccess(exit) ? Effect.void : Effect.ignore(write))
+      const { pipeline } = yield* Bot.make(transport, { record: writeWav(file) })
       const task = yield* PipelineTask.make(pipeline, {
         name: "conversation",
         audioInSampleRate: sampleRate,
@@ -134,17 +148,15 @@ const main = Command.make(
         enableUsageMetrics: true,
         observers: [...show.observers, transcript.observer]
       })
-      yield* task.run
-      const entries = yield* transcript.entries
-      const written = ["conversation.wav", "transcript.json", "transcript.md"].map((file) => path.join(out, file))
-      yield* files.writeFileString(written[1]!, Transcript.toJson(entries))
-      yield* files.writeFileString(written[2]!, Transcript.toMarkdown(entries))
+      yield* Effect.ensuring(task.run, show.close)
+      yield* because(out)(write)
+      const written = [wav, ...transcripts]
       yield* show.end(task, { files: written })
       if (!json) yield* Console.log(`\nWritten: ${written.join(", ")}`)
     })
     yield* conversation.pipe(
       Effect.scoped,
-      Effect.provide(fast ? FastClock.layer(3) : Layer.empty),
+      Effect.provide(fast ? FastClock.layer(speed) : Layer.empty),
       Effect.provideContext(services)
     )
   }, Effect.scoped)

@@ -8,7 +8,8 @@ import {
   TransportFrames,
   VoiceFrames as Voice
 } from "@apipeline/core"
-import { Clock, Console, Effect, Stdio } from "effect"
+import { Clock, Console, Effect } from "effect"
+import * as Lines from "./Lines.ts"
 
 export interface Options {
   readonly json: boolean
@@ -41,39 +42,55 @@ const stepNames: Partial<Record<LatencyObserver.Step["what"], string>> = {
 }
 
 export const make = Effect.fnUntraced(function*(options: Options) {
-  const isTerminal = yield* (yield* Stdio.Stdio).stdoutIsTerminal
+  const lines = yield* Lines.make
   const started = yield* Clock.currentTimeMillis
   const latencies: Array<number> = []
   /** What was heard of the bot's turn, and what was still to be said when it was interrupted. */
   let heard = ""
   let segment: { readonly text: string; spoken: number } | undefined
 
-  const style = (code: number, text: string): string => isTerminal ? `\x1b[${code}m${text}\x1b[0m` : text
+  const style = (code: number, text: string): string => lines.isTerminal ? `\x1b[${code}m${text}\x1b[0m` : text
 
-  /** `event` for machines, `text` for people. */
-  const tell = (event: string, fields: object, text?: string): Effect.Effect<void> =>
+  /** `event` for machines; for people, `text` is put on the screen. */
+  const tell = (
+    event: string,
+    fields: object,
+    text?: string,
+    put: (line: string) => Effect.Effect<void> = lines.print
+  ): Effect.Effect<void> =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const at = Math.round(now - started)
       if (options.json) return Console.log(JSON.stringify({ at, event, ...fields }))
       if (text === undefined) return Effect.void
-      return Console.log(style(2, `${(at / 1000).toFixed(1).padStart(6)} s  `) + text)
+      return put(style(2, `${(at / 1000).toFixed(1).padStart(6)} s  `) + text)
     })
+  const user = (line: string): Effect.Effect<void> => lines.open("user", line)
 
-  const said = ({ text }: Voice.TtsTextFrame): void => {
+  /** The bot's sentence, with what has been heard of it marked. */
+  const marked = (): string => {
+    const { spoken, text } = segment!
+    return `${style(32, "bot")}   ${style(1, text.slice(0, spoken))}${text.slice(spoken)}`
+  }
+
+  const said = ({ text }: Voice.TtsTextFrame): Effect.Effect<void> => {
     heard += text
-    if (segment === undefined) return
+    if (segment === undefined) return Effect.void
     const word = text.trim()
     const at = segment.text.indexOf(word, segment.spoken)
     if (at >= 0) segment.spoken = at + word.length
+    return tell("bot-word", { text: word }, marked(), (line) => lines.change("bot", line))
   }
 
   const show = (frame: Frame.Frame): Effect.Effect<void> => {
-    if (Voice.UserStartedSpeakingFrame.is(frame)) return tell("user-started", {}, style(36, "you …"))
+    if (Voice.UserStartedSpeakingFrame.is(frame)) return tell("user-started", {}, style(36, "you …"), user)
     if (Voice.InterimTranscriptionFrame.is(frame)) {
-      return tell("interim", { text: frame.text }, style(2, `you … ${frame.text}`))
+      return tell("interim", { text: frame.text }, style(2, `you … ${frame.text}`), user)
     }
     if (Voice.TranscriptionFrame.is(frame)) {
-      return tell("transcript", { text: frame.text }, `${style(36, "you")}   ${style(1, frame.text)}`)
+      return Effect.andThen(
+        tell("transcript", { text: frame.text }, `${style(36, "you")}   ${style(1, frame.text)}`, user),
+        lines.close
+      )
     }
     if (Voice.UserStoppedSpeakingFrame.is(frame)) return tell("user-stopped", {})
     if (Voice.FunctionCallInProgressFrame.is(frame)) {
@@ -86,16 +103,20 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     if (Voice.BotStartedSpeakingFrame.is(frame)) return tell("bot-started", {})
     if (Voice.AggregatedTextFrame.is(frame)) {
       segment = { text: frame.text, spoken: 0 }
-      return tell("bot-sentence", { text: frame.text }, `${style(32, "bot")}   ${frame.text}`)
+      return Effect.andThen(
+        lines.close,
+        tell("bot-sentence", { text: frame.text }, marked(), (line) => lines.open("bot", line))
+      )
     }
-    if (Voice.TtsTextFrame.is(frame)) return Effect.sync(() => said(frame))
+    if (Voice.TtsTextFrame.is(frame)) return said(frame)
     if (TransportFrames.BotInterruptedFrame.is(frame)) {
-      const spoken = segment?.text.slice(0, segment.spoken) ?? ""
-      const cut = segment?.text.slice(segment.spoken) ?? ""
+      const spoken = segment?.text.slice(0, segment.spoken).trim() ?? ""
+      const cut = segment?.text.slice(segment.spoken).trim() ?? ""
+      const struck = lines.isTerminal ? style(9, style(2, cut)) : `[${cut}]`
       return tell(
         "interrupted",
-        { heard: heard.trim(), cut: cut.trim(), playedMillis: frame.played, droppedMillis: frame.dropped },
-        style(33, `✂     ${spoken}`) + style(9, style(2, cut)) +
+        { heard: heard.trim(), cut, playedMillis: frame.played, droppedMillis: frame.dropped },
+        `${style(33, `✂     ${spoken}`)} ${cut === "" ? "" : struck}` +
           style(33, `  (${seconds(frame.played)} heard, ${seconds(frame.dropped)} cut)`)
       )
     }
@@ -103,7 +124,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       const text = heard.trim()
       heard = ""
       segment = undefined
-      return tell("bot-stopped", { heard: text })
+      return Effect.andThen(lines.close, tell("bot-stopped", { heard: text }))
     }
     if (Frame.ErrorFrame.is(frame)) {
       return tell("error", { error: String(frame.error) }, style(31, `!     ${frame.processor}: ${frame.error}`))
@@ -146,6 +167,8 @@ export const make = Effect.fnUntraced(function*(options: Options) {
         silence: { tag: Voice.VadUserStoppedSpeakingFrame.tag, before: () => options.stopMillis }
       })
     ],
+    /** Nothing changes any more. */
+    close: lines.close,
     end: Effect.fnUntraced(function*(task: PipelineTask.PipelineTask<unknown>, fields: object) {
       const metrics = yield* task.metrics
       const sorted = latencies.toSorted((a, b) => a - b)

@@ -83,6 +83,11 @@ export interface Options<Apps extends AppClasses = AppClasses> {
   readonly strategy?: MailboxStrategy | undefined
   /** Bounds the upstream mailbox too, which must then drop: waiting there could end in a deadlock. Default: unbounded. */
   readonly upstreamMailbox?: { readonly capacity: number; readonly strategy: "dropping" | "sliding" } | undefined
+  /**
+   * Frames that still wait for it after an interruption, though that cuts what waits: what a user says while they
+   * interrupt. Default: none.
+   */
+  readonly keeps?: ReadonlyArray<Frame.AnyClass> | undefined
   /** Default: typed failures are reported, defects are fatal. */
   readonly onError?: ErrorPolicy | ((cause: Cause.Cause<unknown>) => ErrorPolicy) | undefined
 }

@@ -109,6 +109,11 @@ export abstract class Lane<A> {
     return false
   }
 
+  /** Does an interruption leave it where it waits? */
+  protected isKept(item: A): boolean {
+    return !this.isInterruptible(item)
+  }
+
   /** May a full `dropping` or `sliding` mailbox throw it away? */
   protected isDroppable(_item: A): boolean {
     return false
@@ -400,15 +405,15 @@ export abstract class Lane<A> {
     const kept: Array<A | undefined> = []
     for (let i = this.head; i < this.items.length; i++) {
       const item = this.items[i]!
-      if (this.isInterruptible(item)) this.drop(item, "interrupted")
-      else kept.push(item)
+      if (this.isKept(item)) kept.push(item)
+      else this.drop(item, "interrupted")
     }
     const waiters = this.waiters
     this.waiters = none
     for (const waiter of waiters) {
       waiter.settled = true
-      if (this.isInterruptible(waiter.item)) this.drop(waiter.item, "interrupted")
-      else kept.push(waiter.item)
+      if (this.isKept(waiter.item)) kept.push(waiter.item)
+      else this.drop(waiter.item, "interrupted")
     }
     this.items = kept
     this.head = 0
