@@ -45,7 +45,7 @@ export interface Options extends Limits {
  * ```ts
  * import { HoldAggregator } from "@apipeline/core"
  *
- * new HoldAggregator.HoldOverflow({ processor: "Hold", capacity: 8 }).message // => "Hold holds 8 frames already: ..."
+ * new HoldAggregator.HoldOverflow({ processor: "Hold", capacity: 8 }).message // => "Hold holds 8 frames already: frames are dropped"
  * ```
  *
  * @category errors

@@ -169,7 +169,8 @@ const sayable = /[\p{L}\p{N}]/u
  *   return (yield* Stream.runCollect(task.output)).map((frame) => frame._tag)
  * }).pipe(Effect.scoped, Effect.provideService(TextToSpeech.TextToSpeech, beep))
  *
- * (await Effect.runPromise(program)).slice(1, 4) // => ["TtsStartedFrame", "AggregatedTextFrame", "TtsTextFrame"]
+ * const spoken = await Effect.runPromise(program)
+ * spoken.slice(1, 4) // => ["TtsStartedFrame", "AggregatedTextFrame", "TtsTextFrame"]
  * ```
  *
  * Source: `TTSService` of pipecat.
