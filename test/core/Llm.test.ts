@@ -8,7 +8,7 @@ import { interrupt, run, sleep, type Step } from "@apipeline/core/testing"
 import * as FakeLanguageModel from "@apipeline/core/testing/FakeLanguageModel"
 import * as Voice from "@apipeline/core/VoiceFrames"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, ExecutionPlan, Schedule } from "effect"
+import { Duration, Effect, ExecutionPlan, Schedule } from "effect"
 import { AiError, Model } from "effect/ai"
 import { bot, lines, user } from "../utils/conversation.ts"
 
@@ -123,6 +123,20 @@ describe("failures", () => {
       deepStrictEqual(seen, ["start", `"Hello."`, "end"])
       deepStrictEqual(seenUp, [])
       deepStrictEqual(fake.requests().map(({ at }) => at), [0, 250, 750])
+    }))
+
+  it.effect("a provider that says when is asked then, unless that is too late", () =>
+    Effect.gen(function*() {
+      const busy = (seconds: number) => ({
+        reply: [{ fail: new AiError.RateLimitError({ retryAfter: Duration.seconds(seconds) }) }]
+      })
+      const { fake, seen, seenUp } = yield* listen(
+        [busy(3), busy(0), { reply: ["Hello."] }, busy(16), { last: "bye", reply: ["Bye."] }],
+        [ask("hi"), sleep("4 seconds"), ask("you?"), ask("bye")]
+      )
+      deepStrictEqual(fake.requests().map(({ at }) => at), [0, 3000, 3500, 4000, 4000])
+      deepStrictEqual(seen, ["start", `"Hello."`, "end", "start", "end", "start", `"Bye."`, "end"])
+      strictEqual(seenUp.length, 1)
     }))
 
   it.effect("after that it is reported, the answer has an end, and the next request is answered", () =>

@@ -506,13 +506,15 @@ describe("failures", () => {
 
   it.effect("or goes on unspoken, and the next one is tried", () =>
     Effect.gen(function*() {
-      const { errors, failures, line } = yield* say([
+      const { down, errors, failures, line } = yield* say([
         synthesize("One.", fails({ isRetryable: false, message: "no key" })),
         synthesize("Two three.", [word("Two", 0), audio(10), fails({ isRetryable: false })]),
         synthesize("Four.", [word("Four", 0), audio(10)])
       ], answer("One. Two three. Four."))
       strictEqual(line, "R a(One.) < A(Two three.) w( Two) 10 a(three.) A(Four.) w( Four.) 10 > r")
       strictEqual(errors, "error: fake: no key error: fake: scripted")
+      const [, whole, rest] = down.filter(AggregatedTextFrame.is)
+      strictEqual(rest?.segmentId, whole?.id)
       strictEqual(failures.length, 2)
     }))
 

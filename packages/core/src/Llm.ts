@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as AiError from "effect/ai/AiError"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import * as Model from "effect/ai/Model"
 import type * as Response from "effect/ai/Response"
@@ -139,7 +140,8 @@ export interface Options<Tools extends Record<string, Tool.Any> = {}, Own = {}, 
   readonly maxToolRounds?: number | undefined
   /**
    * When a request is made again that has failed before the first token, and may succeed. Default: twice, after 250 and
-   * 500 milliseconds.
+   * 500 milliseconds. A provider that wants to be asked later than that is asked then, or not again if it is longer than
+   * the user waits for a first token (`timeout.firstToken`).
    */
   readonly retry?: Schedule.Schedule<unknown, LlmError> | undefined
   /** How long the model may be silent, in the beginning and later. Default: 15 and 10 seconds. */
@@ -191,6 +193,10 @@ const settingsOf = (
 const maxSaid = 64
 
 const twice = Schedule.upTo(Schedule.exponential("250 millis"), { times: 2 })
+
+/** Milliseconds after which the provider wants to be asked again. */
+const retryAfter = ({ cause }: LlmError): number =>
+  AiError.isAiError(cause) && cause.retryAfter !== undefined ? Duration.toMillis(cause.retryAfter) : 0
 
 /**
  * Makes a processor that has a model answer each `LlmContextFrame`, from either side: with `LlmResponseStartFrame`,
@@ -275,6 +281,11 @@ export const make: {
     unusable = ({ reason }) => reason !== "Prompt"
   } = options
   const tools: Readonly<Record<string, ToolOptions>> = options.tools ?? {}
+  const patience = Duration.toMillis(firstToken)
+  const again = Schedule.modifyDelay(
+    retry as Schedule.Schedule<unknown, LlmError>,
+    ({ duration, input }) => Effect.succeed(Math.max(Duration.toMillis(duration), retryAfter(input)))
+  )
   const settings = (name: string): Settings => settingsOf(Object.hasOwn(tools, name) ? tools[name]! : {})
   const fail = (failure: LlmStream.Failure): LlmError => new LlmError(failure)
 
@@ -348,8 +359,9 @@ export const make: {
           }
         }).pipe(
           Effect.retry({
-            schedule: retry as Schedule.Schedule<unknown, LlmError>,
-            while: (error) => (error as LlmError).isRetryable && text === "" && asked.length === 0
+            schedule: again,
+            while: (error: LlmError) =>
+              error.isRetryable && retryAfter(error) <= patience && text === "" && asked.length === 0
           })
         )
         const problem = problemOf(finish?.reason, asked.length > 0, mustSpeak)

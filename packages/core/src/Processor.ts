@@ -186,6 +186,11 @@ export interface Push {
   readonly upstream: (frame: Frame.Frame) => void
   /** Barge-in from here, in both directions. The handler goes on; what it pushes from now on is new. */
   readonly interrupt: () => void
+  /**
+   * Says that a frame which this processor has kept will not go on: the task counts it, observers see it. Default:
+   * `interrupted`.
+   */
+  readonly dropped: (frame: Frame.Frame, reason?: "full" | "interrupted" | "cancelled") => void
   readonly metrics: Metrics<void>
 }
 
