@@ -91,8 +91,9 @@ describe("an answer", () => {
         { enableMetrics: true, enableUsageMetrics: true }
       )
       const metrics = down.flatMap((frame) => Frame.MetricsFrame.is(frame) ? frame.data : [])
-      deepStrictEqual(metrics.filter(({ processor }) => processor === "Llm").slice(-3), [
-        { _tag: "Ttfb", processor: "Llm", model: "small", milliseconds: 500 },
+      deepStrictEqual(metrics.filter(({ processor }) => processor === "Llm").slice(2), [
+        { _tag: "Ttfb", processor: "Llm", model: "small", milliseconds: 300 },
+        { _tag: "Ttfat", processor: "Llm", model: "small", milliseconds: 500, thinking: 200 },
         {
           _tag: "TokenUsage",
           processor: "Llm",
@@ -107,6 +108,26 @@ describe("an answer", () => {
       ])
     }))
 })
+
+it.effect("time to the first token of an answer: no thinking where that comes first, and none of what was cut", () =>
+  Effect.gen(function*() {
+    const { down } = yield* listen(
+      [
+        { reply: [{ delay: 100 }, "a", { delay: 100 }, "b"] },
+        { reply: [{ delay: 100 }, { think: "hm" }, { delay: 1000 }, "c"] },
+        { reply: [{ delay: 50 }, "d"] }
+      ],
+      [ask("x"), sleep("1 second"), ask("y"), sleep("500 millis"), interrupt, ask("z"), sleep("1 second")],
+      {},
+      { enableMetrics: true }
+    )
+    const metrics = down.flatMap((frame) => Frame.MetricsFrame.is(frame) ? frame.data : [])
+    deepStrictEqual(metrics.filter(({ _tag }) => _tag === "Ttfat"), [
+      { _tag: "Ttfat", processor: "Llm", milliseconds: 100 },
+      { _tag: "Ttfat", processor: "Llm", milliseconds: 50 }
+    ])
+  }))
+
 const down = new AiError.InternalProviderError({ description: "overloaded" })
 const denied = new AiError.AuthenticationError({ kind: "InvalidKey" })
 

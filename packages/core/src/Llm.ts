@@ -217,7 +217,8 @@ const retryAfter = ({ cause }: LlmError): number =>
  * - A request that fails before the first token is made again, as `retry` says. After that the failure is reported
  *   upstream, as an {@link LlmError}, and the next request is answered as always. The answer that has begun has an end in
  *   any case.
- * - Reports times to the first token, processing times and tokens, where the task has metrics turned on.
+ * - Reports times to the first token (`Ttfb`), also of a thought, and to the first of the answer (`Ttfat`), processing
+ *   times and tokens, where the task has metrics turned on.
  *
  * **Gotchas**
  *
@@ -344,11 +345,13 @@ export const make: {
           )
         yield* Stream.runForEach(planned, (event): Effect.Effect<void> => {
           switch (event._tag) {
+            case "Thought":
+              return metrics.stopTtfb()
             case "Text": {
               const first = text === "" && asked.length === 0
               text += event.text
               const push = pushDownstream(LlmTextFrame.make({ text: event.text }))
-              return first ? Effect.andThen(metrics.stopTtfb(), push) : push
+              return first ? Effect.andThen(Effect.andThen(metrics.stopTtfb(), metrics.stopTtfat()), push) : push
             }
             case "Call":
               asked.push(event)

@@ -13,6 +13,7 @@ import {
   TtsStoppedFrame,
   TtsTextFrame
 } from "../VoiceFrames.ts"
+import { SpeechOnset } from "./speechOnset.ts"
 import { SpokenWords } from "./spokenWords.ts"
 import type { Segment } from "./synthesis.ts"
 
@@ -34,6 +35,8 @@ export const speaker = <R>(name: string, acquire: Effect.Effect<Service, never, 
       const chunk = Math.max(1, Math.round(chunkMillis * sampleRate / 1000))
       let millisPerCharacter = initialMillisPerCharacter
       let speaking = false
+      /** Nothing of this speech has been heard yet. */
+      let onset: SpeechOnset | undefined
       let unusable = false
 
       const stop = ({ push }: Processor.ProcessorContext): Effect.Effect<void> =>
@@ -77,7 +80,10 @@ export const speaker = <R>(name: string, acquire: Effect.Effect<Service, never, 
           const begin = Effect.fnUntraced(function*() {
             yield* measure(segment, context).first
             byEngine = segment.words > 0
-            if (!speaking) yield* push(TtsStartedFrame.make())
+            if (!speaking) {
+              onset = new SpeechOnset(sampleRate)
+              yield* push(TtsStartedFrame.make())
+            }
             speaking = true
             const frame = tell(segment, segment.text, true)
             segment.announcedAs = frame.id
@@ -99,6 +105,11 @@ export const speaker = <R>(name: string, acquire: Effect.Effect<Service, never, 
             return share * (segment.isComplete ? length : Math.max(length, segment.spoken.length * millisPerCharacter))
           }
           const play = Effect.fnUntraced(function*(samples: Int16Array) {
+            const silence = onset?.push(samples)
+            if (silence !== undefined) {
+              onset = undefined
+              yield* context.metrics.ttfa(silence)
+            }
             for (let at = 0; at < samples.length;) {
               const now = toMillis(position)
               let next = nextWord()
