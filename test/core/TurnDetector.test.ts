@@ -223,8 +223,8 @@ describe("TurnStop.turnDetector", () => {
       const one = yield* detected([
         { text: "a", completion: 1, after: slow },
         { text: "a b", completion: 0.2, after: slow }
-      ], "S E T:a 100 T:b 1000 I 1000")
-      strictEqual(one.trace, "S user ! E T:a 100 T:b 1000 I 1000 /user")
+      ], "S E T:a 100 T:b 50 I 950 I 1000")
+      strictEqual(one.trace, "S user ! E T:a 100 T:b 50 I 950 I 1000 /user")
       strictEqual(one.interrupted(), 1)
     }).pipe(Effect.scoped))
 

@@ -4,7 +4,10 @@ import * as Pipeline from "@apipeline/core/Pipeline"
 import * as PipelineTask from "@apipeline/core/PipelineTask"
 import * as Processor from "@apipeline/core/Processor"
 import * as ResponseAggregator from "@apipeline/core/ResponseAggregator"
+import * as SpeechToText from "@apipeline/core/SpeechToText"
+import * as Stt from "@apipeline/core/Stt"
 import { act, capture, leaks, payload, run, type RunOptions, settle, show, sleep } from "@apipeline/core/testing"
+import * as FakeSpeechToText from "@apipeline/core/testing/FakeSpeechToText"
 import * as TurnObserver from "@apipeline/core/TurnObserver"
 import * as TurnStart from "@apipeline/core/TurnStart"
 import * as TurnStop from "@apipeline/core/TurnStop"
@@ -110,9 +113,9 @@ describe("UserTurn", () => {
       strictEqual(yield* out("T 1000 T 1000"), "user ! T 100 /user 900 user ! T 100 /user")
     }))
 
-  it.effect("what waits when a turn begins is cut: also what was understood before", () =>
+  it.effect("what waits when a turn begins is cut, but not what was understood", () =>
     Effect.gen(function*() {
-      strictEqual(yield* out("I+T 50"), "user ! I 50 /user")
+      strictEqual(yield* out("I+T 50"), "user ! I T 50 /user")
       strictEqual(yield* out("I T 50"), "user ! I T 50 /user")
     }))
 
@@ -231,12 +234,12 @@ describe("UserTurn", () => {
       strictEqual(alive, 0)
     }))
 
-  it.effect("what cuts a transcription that waits for room does not cut what is told about it", () =>
+  it.effect("what cuts the text before a transcription that waits for room cuts neither it nor what is told about it", () =>
     Effect.gen(function*() {
       const slow = Processor.queued("Slow", { TextFrame: () => Effect.sleep("1 hour") }, { capacity: 1 })
       const turns = UserTurn.make({ stop: [TurnStop.speechTimeout({ timeout: 0 })], interrupt: "never" })
       const { trace: line } = yield* trace(Pipeline.make(turns, slow), "S E text text 100 T 100 ! 100 T")
-      strictEqual(line, "S user E 200 /user ! 100 user /user T")
+      strictEqual(line, "S user E 200 /user ! T 100 user /user T")
     }))
 
   it.effect("StopTaskFrame leaves a turn to the task that takes over, which makes up for what fell due meanwhile", () =>
@@ -280,8 +283,9 @@ describe("UserTurn", () => {
       const frames = Array.from({ length: count }, () => "S+text+E+T").join(" 100 ")
       const { trace: line } = yield* trace(Pipeline.make(UserTurn.make({ stop: [A] }), slow), `${frames} 100`)
       const words = line.split(" ").filter((word) => !/^\d+$/.test(word))
-      // what was understood waits behind the text until the next turn cuts both
-      deepStrictEqual(words, Array.from({ length: count }, () => ["S", "user", "!", "E", "/user"]).flat())
+      // what was understood waits behind the text until the next turn cuts that
+      const [first, later] = [["S", "user", "!", "E", "/user"], ["S", "user", "!", "E", "T", "/user"]]
+      deepStrictEqual(words, [first, ...Array.from({ length: count - 1 }, () => later)].flat())
     }))
 
   it("refuses what cannot work", () => {
@@ -290,6 +294,19 @@ describe("UserTurn", () => {
 })
 
 describe("UserTurn and others", () => {
+  it.effect("Stt: its time to the last result, told at the start; nothing is understood while the user is muted", () =>
+    Effect.gen(function*() {
+      const { service } = yield* FakeSpeechToText.make([
+        FakeSpeechToText.stream(FakeSpeechToText.final("go on", { after: "400 millis" })),
+        FakeSpeechToText.stream([])
+      ], { p99Latency: 900 })
+      const pipeline = Pipeline.make(Stt.make(), UserTurn.make({ stop: [A], mute: [Mute.always] }))
+      const { trace: line } = yield* trace(pipeline, "10 S audio 100 E 2000 S audio 50 bot audio 50 E /bot 2000").pipe(
+        Effect.provideService(SpeechToText.SpeechToText, service)
+      )
+      strictEqual(line, "stt 10 S user ! audio 100 E 400 F:go_on /user 1600 S user ! audio 50 E /user mute 50 /mute")
+    }).pipe(Effect.scoped))
+
   it.effect("UserIdle goes by turns, not by voice activity", () =>
     Effect.gen(function*() {
       const pipeline = Pipeline.make(

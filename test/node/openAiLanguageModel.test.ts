@@ -299,6 +299,28 @@ describe("answers", () => {
       strictEqual(said(parts), "Let me see.")
     }))
 
+  it.live("calls of tools without an index", () =>
+    Effect.gen(function*() {
+      const part = (id: string | undefined, json: string) =>
+        delta({ tool_calls: [{ id, function: { name: "get_weather", arguments: json } }] })
+      const server = yield* serve(events(
+        part("a", "{\"city\":"),
+        part(undefined, "\"Oslo\"}"),
+        part("b", "{\"city\":"),
+        part("b", "\"Rome\"}"),
+        delta({}, "stop"),
+        "[DONE]"
+      ))
+      const parts = yield* Stream.runCollect(
+        LanguageModel.streamText({ prompt: "Weather?", toolkit: tools, disableToolCallResolution: true })
+      ).pipe(Effect.provide([layer(server.url), layerTools]))
+      deepStrictEqual(parts.flatMap((part) => part.type === "tool-call" ? [[part.id, part.params]] : []), [
+        ["a", { city: "Oslo" }],
+        ["b", { city: "Rome" }]
+      ])
+      strictEqual((parts.at(-1) as Response.FinishPart).reason, "tool-calls")
+    }))
+
   it.live("as a whole: text, calls, reasoning, usage", () =>
     Effect.gen(function*() {
       const server = yield* serve(respond(200, {

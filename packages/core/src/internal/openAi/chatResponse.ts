@@ -185,6 +185,11 @@ export const makeDecoder = (makeId: (index: number) => string): Decoder => {
     parts.push({ type: `${kind}-delta`, id: id(), delta })
   }
 
+  /** Of a call without an index, as some servers send them: it has an id of its own, or goes on with the last one. */
+  const indexOf = (id: string | null | undefined): number => {
+    if (!id) return Math.max(0, calls.size - 1)
+    return Array.from(calls).find(([, call]) => call.id === id)?.[0] ?? calls.size
+  }
   const call = (
     parts: Parts,
     part: {
@@ -193,8 +198,7 @@ export const makeDecoder = (makeId: (index: number) => string): Decoder => {
       readonly function?: typeof Called.Type | undefined
     }
   ): void => {
-    // some servers send whole calls without an index
-    const index = part.index ?? (part.id && calls.size > 0 ? calls.size : 0)
+    const index = part.index ?? indexOf(part.id)
     const delta = part.function?.arguments ?? ""
     let found = calls.get(index)
     if (found === undefined) {

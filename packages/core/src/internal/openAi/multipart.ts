@@ -7,18 +7,16 @@ export type Entry =
   | readonly [name: string, value: string]
   | readonly [name: string, value: Uint8Array, file: { readonly name: string; readonly type: string }]
 
-/** Quotes and line ends would end the name early. */
-const quoted = (text: string): string => `"${text.replace(/["\r\n]/g, (it) => encodeURIComponent(it))}"`
-
-/** Puts fields and files together. `boundary` must not occur in them. */
+/** Puts fields and files together. `boundary` must not occur in them; names are plain ASCII, without
+ * quotes. */
 export const multipart = (entries: ReadonlyArray<Entry>, boundary: string): HttpBody.Uint8Array => {
   const chunks: Array<Uint8Array> = []
   for (const [name, value, file] of entries) {
-    const disposition = `Content-Disposition: form-data; name=${quoted(name)}`
+    const disposition = `Content-Disposition: form-data; name="${name}"`
     chunks.push(encodeUtf8(
       file === undefined
         ? `--${boundary}\r\n${disposition}\r\n\r\n`
-        : `--${boundary}\r\n${disposition}; filename=${quoted(file.name)}\r\nContent-Type: ${file.type}\r\n\r\n`
+        : `--${boundary}\r\n${disposition}; filename="${file.name}"\r\nContent-Type: ${file.type}\r\n\r\n`
     ))
     chunks.push(typeof value === "string" ? encodeUtf8(value) : value, encodeUtf8("\r\n"))
   }
