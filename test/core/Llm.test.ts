@@ -8,7 +8,7 @@ import { interrupt, run, sleep, type Step } from "@apipeline/core/testing"
 import * as FakeLanguageModel from "@apipeline/core/testing/FakeLanguageModel"
 import * as Voice from "@apipeline/core/VoiceFrames"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, ExecutionPlan, Schedule } from "effect"
+import { Duration, Effect, ExecutionPlan, Schedule } from "effect"
 import { AiError, Model } from "effect/ai"
 import { bot, lines, user } from "../utils/conversation.ts"
 
@@ -91,8 +91,9 @@ describe("an answer", () => {
         { enableMetrics: true, enableUsageMetrics: true }
       )
       const metrics = down.flatMap((frame) => Frame.MetricsFrame.is(frame) ? frame.data : [])
-      deepStrictEqual(metrics.filter(({ processor }) => processor === "Llm").slice(-3), [
-        { _tag: "Ttfb", processor: "Llm", model: "small", milliseconds: 500 },
+      deepStrictEqual(metrics.filter(({ processor }) => processor === "Llm").slice(2), [
+        { _tag: "Ttfb", processor: "Llm", model: "small", milliseconds: 300 },
+        { _tag: "Ttfat", processor: "Llm", model: "small", milliseconds: 500, thinking: 200 },
         {
           _tag: "TokenUsage",
           processor: "Llm",
@@ -107,6 +108,26 @@ describe("an answer", () => {
       ])
     }))
 })
+
+it.effect("time to the first token of an answer: no thinking where that comes first, and none of what was cut", () =>
+  Effect.gen(function*() {
+    const { down } = yield* listen(
+      [
+        { reply: [{ delay: 100 }, "a", { delay: 100 }, "b"] },
+        { reply: [{ delay: 100 }, { think: "hm" }, { delay: 1000 }, "c"] },
+        { reply: [{ delay: 50 }, "d"] }
+      ],
+      [ask("x"), sleep("1 second"), ask("y"), sleep("500 millis"), interrupt, ask("z"), sleep("1 second")],
+      {},
+      { enableMetrics: true }
+    )
+    const metrics = down.flatMap((frame) => Frame.MetricsFrame.is(frame) ? frame.data : [])
+    deepStrictEqual(metrics.filter(({ _tag }) => _tag === "Ttfat"), [
+      { _tag: "Ttfat", processor: "Llm", milliseconds: 100 },
+      { _tag: "Ttfat", processor: "Llm", milliseconds: 50 }
+    ])
+  }))
+
 const down = new AiError.InternalProviderError({ description: "overloaded" })
 const denied = new AiError.AuthenticationError({ kind: "InvalidKey" })
 
@@ -123,6 +144,20 @@ describe("failures", () => {
       deepStrictEqual(seen, ["start", `"Hello."`, "end"])
       deepStrictEqual(seenUp, [])
       deepStrictEqual(fake.requests().map(({ at }) => at), [0, 250, 750])
+    }))
+
+  it.effect("a provider that says when is asked then, unless that is too late", () =>
+    Effect.gen(function*() {
+      const busy = (seconds: number) => ({
+        reply: [{ fail: new AiError.RateLimitError({ retryAfter: Duration.seconds(seconds) }) }]
+      })
+      const { fake, seen, seenUp } = yield* listen(
+        [busy(3), busy(0), { reply: ["Hello."] }, busy(16), { last: "bye", reply: ["Bye."] }],
+        [ask("hi"), sleep("4 seconds"), ask("you?"), ask("bye")]
+      )
+      deepStrictEqual(fake.requests().map(({ at }) => at), [0, 3000, 3500, 4000, 4000])
+      deepStrictEqual(seen, ["start", `"Hello."`, "end", "start", "end", "start", `"Bye."`, "end"])
+      strictEqual(seenUp.length, 1)
     }))
 
   it.effect("after that it is reported, the answer has an end, and the next request is answered", () =>

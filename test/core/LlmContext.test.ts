@@ -187,6 +187,20 @@ describe("what the bot is heard to say", () => {
       "Hello there."
     ]],
     "an answer that is read, up to an interruption": [[start(), read("Hel"), read("lo"), interrupt, end()], ["Hello"]],
+    "of a sentence whose audio breaks off, what was said, whatever follows": [
+      [
+        start(),
+        segment("One two three.", 1),
+        word("One", 1),
+        word("two", 1),
+        segment("three.", 1, false),
+        segment("Four.", 2),
+        word("Four.", 2),
+        ttsStop(),
+        end()
+      ],
+      ["One two Four."]
+    ],
     "what it was told to say": [
       [ttsStart(), segment("Hello.", 1), word("Hello.", 1), ttsStop(), ttsStart(), word("Bye."), ttsStop()],
       ["Hello.", "Bye."]

@@ -8,6 +8,8 @@ import * as SpeechToText from "@apipeline/core/SpeechToText"
 import * as Stt from "@apipeline/core/Stt"
 import { act, interrupt, leaks, run, settle, sleep, type Step, upstream } from "@apipeline/core/testing"
 import * as Fake from "@apipeline/core/testing/FakeSpeechToText"
+import { VadParamsFrame } from "@apipeline/core/Vad"
+import * as VadController from "@apipeline/core/VadController"
 import {
   InterimTranscriptionFrame,
   TranscriptionFrame,
@@ -520,6 +522,22 @@ describe("continuous", () => {
       deepStrictEqual(calls.map(({ audio }) => audio()[0]), [0, 1, 2, 3])
     }))
 
+  it.effect("one that is stuck is begun anew, with what it has not understood", () =>
+    Effect.gen(function*() {
+      const says = (value: number): ReadonlyArray<Step> => [started(), audio(10, value), stopped(), sleep("11 seconds")]
+      const { calls, errors, line } = yield* hear(
+        [
+          Fake.stream([Fake.final("a", { at: 10, end: 10 }), Fake.hangs()]),
+          Fake.stream([Fake.final("b", { at: 10, end: 10 }), Fake.final("c", { at: 20 })])
+        ],
+        [...says(1), ...says(2), ...says(3)],
+        continuous
+      )
+      strictEqual(line, "S T(a) E S E T(b)! S T(c) E")
+      strictEqual(errors, "")
+      deepStrictEqual(calls.map(({ audio }) => audio()[0]), [1, 2])
+    }))
+
   it.effect("one that cannot be had is tried again when somebody speaks", () =>
     Effect.gen(function*() {
       const { errors, line } = yield* hear(
@@ -604,6 +622,63 @@ describe("what is told", () => {
         { _tag: "Processing", ...of, milliseconds: 30 },
         { _tag: "AudioUsage", ...of, seconds: 0.25 }
       ])
+    }))
+
+  it.effect("TTFB is from the end of speech, which is told later", () =>
+    Effect.gen(function*() {
+      const ttfbs = Effect.fnUntraced(function*(script: ReadonlyArray<Fake.Call>, options: Stt.Options) {
+        const { down } = yield* hear(
+          script,
+          [
+            VadParamsFrame.make({ ...VadController.defaults, stopSecs: 0.2 }),
+            started(),
+            audio(100),
+            stopped(),
+            sleep("1 second"),
+            audio(100),
+            sleep("1 second")
+          ],
+          { preRoll: 0, ...options },
+          { enableMetrics: true }
+        )
+        return down.filter(Frame.MetricsFrame.is).flatMap(({ data }) => data).slice(2).map((metric) =>
+          "milliseconds" in metric ? [metric._tag, metric.milliseconds] : []
+        )
+      })
+      deepStrictEqual(yield* ttfbs([Fake.stream(Fake.final("a", { after: "120 millis" }))], {}), [
+        ["Ttfb", 320],
+        ["Processing", 120]
+      ])
+      // a silence is measured once
+      const script = [Fake.stream([Fake.final("a", { at: 100, after: "120 millis" }), Fake.final("b", { at: 200 })])]
+      deepStrictEqual(yield* ttfbs(script, { mode: "continuous" }), [["Ttfb", 320], ["Processing", 120]])
+    }))
+
+  it.effect("TTFB where nothing follows the silence: to the last result since the end of speech, if there is one", () =>
+    Effect.gen(function*() {
+      const ttfbs = Effect.fnUntraced(function*(finals: ReadonlyArray<number>, steps: ReadonlyArray<Step> = []) {
+        const { down } = yield* hear(
+          [Fake.stream([...finals.map((at) => Fake.final(`${at}`, { at })), Fake.final("")])],
+          [
+            VadParamsFrame.make({ ...VadController.defaults, stopSecs: 0.2 }),
+            started(),
+            ...[1, 2, 3, 4].flatMap(() => [audio(100), sleep("100 millis")]),
+            stopped(),
+            ...steps,
+            sleep("2 seconds")
+          ],
+          { mode: "continuous" },
+          { enableMetrics: true }
+        )
+        return down.filter(Frame.MetricsFrame.is).flatMap(({ data }) => data).slice(2).flatMap((metric) =>
+          metric._tag === "Ttfb" ? [metric.milliseconds] : []
+        )
+      })
+      // the user stopped speaking at 200 ms, and that is told at 400
+      deepStrictEqual(yield* ttfbs([200, 400]), [100])
+      deepStrictEqual(yield* ttfbs([200]), [])
+      deepStrictEqual(yield* ttfbs([]), [])
+      deepStrictEqual(yield* ttfbs([400], [sleep("100 millis"), started(), sleep("10 millis"), stopped()]), [])
     }))
 
   it("options that cannot work", () => {

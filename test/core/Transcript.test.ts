@@ -1,3 +1,4 @@
+import type * as Frame from "@apipeline/core/Frame"
 import * as Llm from "@apipeline/core/Llm"
 import * as LlmContext from "@apipeline/core/LlmContext"
 import * as Pipeline from "@apipeline/core/Pipeline"
@@ -116,6 +117,30 @@ describe("make", () => {
         said("Oslo?", 0, 1, "typed"),
         { _tag: "BotSaid", text: "4 degrees.", cut: "", interrupted: false, how: "read", at: 0, until: 0, turn: 1 }
       ])
+    }))
+
+  it.effect("without an output, what is on its way to the voice is not read", () =>
+    Effect.gen(function*() {
+      const segment = (text: string, segmentId: number) =>
+        Voice.AggregatedTextFrame.make({ text, aggregatedBy: "sentence", willBeSpoken: true, segmentId })
+      const word = (text: string, segmentId: number) => Voice.TtsTextFrame.make({ text, segmentId })
+      const push = (frame: Frame.Frame) =>
+        ({ _tag: "Push", frame, direction: "downstream", from: "x", to: "y", at: 7 }) as const
+      const startup = { since: 0, milliseconds: 0, processors: [] }
+      const entries = yield* Stream.runCollect(Transcript.said(Stream.fromArray([
+        { _tag: "Task", event: "Started", message: "", at: 7, startup },
+        push(Voice.LlmResponseStartFrame.make()),
+        ...["One", ". Two", "."].map((text) => push(Voice.LlmTextFrame.make({ text }))),
+        push(segment("One.", 1)),
+        push(word("One.", 1)),
+        push(Voice.LlmTextFrame.make({ text: " Three." })),
+        push(segment("Two.", 2)),
+        push(word("Two.", 2)),
+        push(segment("Three.", 3)),
+        push(word("Three.", 3)),
+        push(Voice.LlmResponseEndFrame.make())
+      ])))
+      deepStrictEqual(entries.map((entry) => [entry.text, entry.how]), [["One. Two. Three.", "spoken"]])
     }))
 
   it.effect("segments that were on their way are cut, too", () =>

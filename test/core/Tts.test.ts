@@ -506,13 +506,15 @@ describe("failures", () => {
 
   it.effect("or goes on unspoken, and the next one is tried", () =>
     Effect.gen(function*() {
-      const { errors, failures, line } = yield* say([
+      const { down, errors, failures, line } = yield* say([
         synthesize("One.", fails({ isRetryable: false, message: "no key" })),
         synthesize("Two three.", [word("Two", 0), audio(10), fails({ isRetryable: false })]),
         synthesize("Four.", [word("Four", 0), audio(10)])
       ], answer("One. Two three. Four."))
       strictEqual(line, "R a(One.) < A(Two three.) w( Two) 10 a(three.) A(Four.) w( Four.) 10 > r")
       strictEqual(errors, "error: fake: no key error: fake: scripted")
+      const [, whole, rest] = down.filter(AggregatedTextFrame.is)
+      strictEqual(rest?.segmentId, whole?.id)
       strictEqual(failures.length, 2)
     }))
 
@@ -580,6 +582,45 @@ describe("what is told", () => {
         { _tag: "Processing", ...of, milliseconds: 150 }
       ])
     }))
+
+  const loud = (milliseconds: number) => audio(milliseconds, { value: -1000 })
+  const onsets: Readonly<Record<string, readonly [ReadonlyArray<ReadonlyArray<Fake.Step>>, ReadonlyArray<number>]>> = {
+    "silence and then a voice": [[[audio(500), loud(300)]], [500]],
+    "a voice from the start": [[[loud(300)]], [0]],
+    "only silence": [[[audio(500)]], []],
+    "nothing": [[[]], []],
+    "too short for a voice": [[[loud(40)]], []],
+    "a click": [[[audio(100), loud(1), audio(400)]], []],
+    "a short burst": [[[audio(100), loud(30), audio(400)]], []],
+    "a click, and then a voice": [[[audio(100), loud(1), audio(199), loud(100)]], [300]],
+    "a voice in small pieces": [[[audio(7), audio(13), ...Array.from({ length: 20 }, () => loud(3))]], [20]],
+    "the first sentence of an answer only": [[[audio(100), loud(100)], [audio(200), loud(100)]], [100]]
+  }
+  for (const [name, [sentences, expected]] of Object.entries(onsets)) {
+    it.effect(`the first sound: ${name}`, () =>
+      Effect.gen(function*() {
+        const twice = [...sentences, ...sentences]
+        const said = answer(sentences.map((_, i) => `S${i}. `).join(""))
+        const script = twice.map((parts, i) => {
+          const steps = parts.map((step, j) => j === 0 ? { ...step, after: "120 millis" as const } : step)
+          return synthesize(`S${i % sentences.length}.`, steps)
+        })
+        const { down } = yield* say(script, [...said, sleep("3 seconds"), ...said], {}, { enableMetrics: true })
+        const found = down.filter(Frame.MetricsFrame.is).flatMap(({ data }) => data).filter(({ _tag }) =>
+          _tag === "Ttfa"
+        )
+        deepStrictEqual(
+          found,
+          [...expected, ...expected].map((silence) => ({
+            _tag: "Ttfa",
+            processor: "Tts",
+            model: "m",
+            milliseconds: 120 + silence,
+            silence
+          }))
+        )
+      }))
+  }
 
   it("options that cannot work", () => {
     throws(() => Tts.make({ timeout: 0 }), "Tts: timeout: found 0 ms, expected a finite duration greater than zero")

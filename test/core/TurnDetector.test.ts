@@ -185,6 +185,15 @@ describe("TurnStop.turnDetector", () => {
       strictEqual(one.trace, "stt S user ! E 50 T:I_would 50 F:like_it. /user")
     }).pipe(Effect.scoped))
 
+  it.effect("a noise that seems complete does not end what is said after it, nor hold it up", () =>
+    Effect.gen(function*() {
+      const noise = { completion: 0.9 }
+      const said = yield* detected([noise, { completion: 0.9 }], "S E 1000 S 500 F E 100", hears)
+      strictEqual(said.trace, "S user ! E 1000 S 500 F E /user")
+      const alone = yield* detected([noise], "S E 6000", hears)
+      strictEqual(alone.trace, "S user ! E 5000 /user")
+    }).pipe(Effect.scoped))
+
   it.effect("an incomplete turn goes on, or is over after a silence", () =>
     Effect.gen(function*() {
       const no = { completion: 0.4 }
@@ -275,5 +284,10 @@ describe("TurnStop.turnDetector", () => {
         "S E 10 F:I_would_like_to 500 S E 10 F:order_a_coffee. 500"
       ).pipe(Effect.provide(TurnDetector.layerText()))
       strictEqual(out.trace, "S user ! E 10 F:I_would_like_to 500 S E 10 F:order_a_coffee. /user")
+      const noise = yield* trace(
+        UserTurn.make({ stop: [TurnStop.turnDetector()] }),
+        "S E 2000 S E 10 F:A_coffee,_please. 500"
+      ).pipe(Effect.provide(TurnDetector.layerText()))
+      strictEqual(noise.trace, "S user ! E 2000 S E 10 F:A_coffee,_please. /user")
     }))
 })

@@ -83,6 +83,12 @@ describe("UserTurn", () => {
       strictEqual(yield* out("S E 6000"), "S user ! E 5000 /user")
     }))
 
+  it.effect("what is said after a noise is answered at once: the turn that it began goes on", () =>
+    Effect.gen(function*() {
+      strictEqual(yield* out("S E 1000 S T 50 E 1000"), "S user ! E 1000 S T 50 E 100 /user")
+      strictEqual(yield* out("S E 4990 S T 50 E 1000"), "S user ! E 4990 S T 50 E 100 /user")
+    }))
+
   it.effect("both sides' strategies are told of turns, in their order, once each, whoever ends it", () =>
     Effect.gen(function*() {
       const told: Array<string> = []

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as AiError from "effect/ai/AiError"
 import type * as LanguageModel from "effect/ai/LanguageModel"
 import * as Model from "effect/ai/Model"
 import type * as Response from "effect/ai/Response"
@@ -139,7 +140,8 @@ export interface Options<Tools extends Record<string, Tool.Any> = {}, Own = {}, 
   readonly maxToolRounds?: number | undefined
   /**
    * When a request is made again that has failed before the first token, and may succeed. Default: twice, after 250 and
-   * 500 milliseconds.
+   * 500 milliseconds. A provider that wants to be asked later than that is asked then, or not again if it is longer than
+   * the user waits for a first token (`timeout.firstToken`).
    */
   readonly retry?: Schedule.Schedule<unknown, LlmError> | undefined
   /** How long the model may be silent, in the beginning and later. Default: 15 and 10 seconds. */
@@ -192,6 +194,10 @@ const maxSaid = 64
 
 const twice = Schedule.upTo(Schedule.exponential("250 millis"), { times: 2 })
 
+/** Milliseconds after which the provider wants to be asked again. */
+const retryAfter = ({ cause }: LlmError): number =>
+  AiError.isAiError(cause) && cause.retryAfter !== undefined ? Duration.toMillis(cause.retryAfter) : 0
+
 /**
  * Makes a processor that has a model answer each `LlmContextFrame`, from either side: with `LlmResponseStartFrame`,
  * `LlmTextFrame`s as they come, and `LlmResponseEndFrame`.
@@ -211,7 +217,8 @@ const twice = Schedule.upTo(Schedule.exponential("250 millis"), { times: 2 })
  * - A request that fails before the first token is made again, as `retry` says. After that the failure is reported
  *   upstream, as an {@link LlmError}, and the next request is answered as always. The answer that has begun has an end in
  *   any case.
- * - Reports times to the first token, processing times and tokens, where the task has metrics turned on.
+ * - Reports times to the first token (`Ttfb`), also of a thought, and to the first of the answer (`Ttfat`), processing
+ *   times and tokens, where the task has metrics turned on.
  *
  * **Gotchas**
  *
@@ -275,6 +282,11 @@ export const make: {
     unusable = ({ reason }) => reason !== "Prompt"
   } = options
   const tools: Readonly<Record<string, ToolOptions>> = options.tools ?? {}
+  const patience = Duration.toMillis(firstToken)
+  const again = Schedule.modifyDelay(
+    retry as Schedule.Schedule<unknown, LlmError>,
+    ({ duration, input }) => Effect.succeed(Math.max(Duration.toMillis(duration), retryAfter(input)))
+  )
   const settings = (name: string): Settings => settingsOf(Object.hasOwn(tools, name) ? tools[name]! : {})
   const fail = (failure: LlmStream.Failure): LlmError => new LlmError(failure)
 
@@ -333,11 +345,13 @@ export const make: {
           )
         yield* Stream.runForEach(planned, (event): Effect.Effect<void> => {
           switch (event._tag) {
+            case "Thought":
+              return metrics.stopTtfb()
             case "Text": {
               const first = text === "" && asked.length === 0
               text += event.text
               const push = pushDownstream(LlmTextFrame.make({ text: event.text }))
-              return first ? Effect.andThen(metrics.stopTtfb(), push) : push
+              return first ? Effect.andThen(Effect.andThen(metrics.stopTtfb(), metrics.stopTtfat()), push) : push
             }
             case "Call":
               asked.push(event)
@@ -348,8 +362,9 @@ export const make: {
           }
         }).pipe(
           Effect.retry({
-            schedule: retry as Schedule.Schedule<unknown, LlmError>,
-            while: (error) => (error as LlmError).isRetryable && text === "" && asked.length === 0
+            schedule: again,
+            while: (error: LlmError) =>
+              error.isRetryable && retryAfter(error) <= patience && text === "" && asked.length === 0
           })
         )
         const problem = problemOf(finish?.reason, asked.length > 0, mustSpeak)

@@ -140,6 +140,7 @@ export interface TokenUsage {
  *
  * - The task's `enableMetrics` turns on times, `enableUsageMetrics` usage. With `reportOnlyInitialTtfb`, TTFB is
  *   reported once, and once more after each interruption.
+ * - TTFA and TTFAT are reported once after each start of TTFB; TTFA only if TTFB was.
  * - A stop without a start reports nothing. A stop that lies before the start reports nothing and ends the measurement.
  * - An interruption ends measurements without a report. What an interrupted handler stops while it unwinds is not
  *   reported either.
@@ -167,6 +168,10 @@ export interface Metrics<out Result> {
   /** Time to the first byte, token or chunk: from here. */
   readonly startTtfb: (options?: MeasureOptions) => Result
   readonly stopTtfb: (options?: MeasureOptions) => Result
+  /** What came first is audio that begins with so many milliseconds of silence: the time to the first sound (TTFA). */
+  readonly ttfa: (silence: number) => Result
+  /** The first token of an answer is there, which may come after thoughts (TTFAT): from the start of TTFB, too. */
+  readonly stopTtfat: () => Result
   readonly startProcessing: (options?: MeasureOptions) => Result
   readonly stopProcessing: (options?: MeasureOptions) => Result
   readonly tokenUsage: (usage: TokenUsage) => Result
@@ -191,6 +196,11 @@ export interface Push {
   readonly upstream: (frame: Frame.Frame) => void
   /** Barge-in from here, in both directions. The handler goes on; what it pushes from now on is new. */
   readonly interrupt: () => void
+  /**
+   * Says that a frame which this processor has kept will not go on: the task counts it, observers see it. Default:
+   * `interrupted`.
+   */
+  readonly dropped: (frame: Frame.Frame, reason?: "full" | "interrupted" | "cancelled") => void
   readonly metrics: Metrics<void>
 }
 

@@ -190,7 +190,8 @@ export interface FromTranscribeOptions {
  * })
  * const results = Stream.runCollect(counting.stream(Stream.make(new Int16Array(500), new Int16Array(500))))
  *
- * (await Effect.runPromise(results)).at(-1)?.text // => "1000 samples"
+ * const all = await Effect.runPromise(results)
+ * all.at(-1)?.text // => "1000 samples"
  * ```
  *
  * @category constructors

@@ -19,6 +19,7 @@ import * as Pcm from "./Pcm.ts"
 import * as Processor from "./Processor.ts"
 import { RequestMetadataFrame } from "./ServiceSwitcher.ts"
 import * as SpeechToText from "./SpeechToText.ts"
+import { VadParamsFrame } from "./Vad.ts"
 import {
   UserMuteStartedFrame,
   UserMuteStoppedFrame,
@@ -103,7 +104,11 @@ export interface Options {
   readonly preRoll?: Duration.Input | undefined
   /** When the same audio is tried again after a failure for which that may help. Default: twice, after 250 and 500 ms. */
   readonly retry?: Schedule.Schedule<unknown, SpeechToText.SpeechToTextError> | undefined
-  /** How long each attempt may take for its final result, from the end of the audio on. Default: 10 seconds. */
+  /**
+   * How long each attempt may take for its final result, from the end of the audio on. In continuous mode, a stream that
+   * has told nothing so long after something was said is begun anew, with the audio that is not understood yet. Default:
+   * 10 seconds.
+   */
   readonly timeout?: Duration.Input | undefined
   /**
    * The most audio that is kept while there is no final result for it: a longer utterance is understood in parts, and in
@@ -142,8 +147,8 @@ const millis = (field: string, input: Duration.Input, minimum: number): number =
  *   and so is an utterance that began meanwhile.
  * - An interruption changes nothing: it is what somebody who speaks causes.
  * - `EndFrame` waits for what has been said up to then.
- * - Metrics: TTFB and processing time from the end of speech, as voice activity detection tells it, to the last result;
- *   usage is the seconds of audio that the service got.
+ * - Metrics, up to the last result: TTFB from the end of speech, which voice activity detection tells later
+ *   (`VadParamsFrame` says how much), and processing time from then on; usage is the seconds of audio that the service got.
  *
  * Throws a `TypeError` when the options cannot work.
  *
@@ -178,6 +183,12 @@ export const make = (options: Options = {}): Processor.Processor<never, SpeechTo
 /**
  * As {@link make}, with a service that is given: for several of them in one pipeline, as in a `ServiceSwitcher`.
  *
+ * **Gotchas**
+ *
+ * A switcher that replaces one with another loses the utterance that the first one has failed on: only the next one goes to
+ * the other. To lose nothing, have one `Stt` of several services instead: `SpeechToText.failover` hands the audio over in
+ * the middle of an utterance.
+ *
  * @example
  * ```ts
  * import { ServiceSwitcher, SpeechToText, Stt } from "@apipeline/core"
@@ -205,6 +216,7 @@ const build = <R>(acquire: Effect.Effect<SpeechToText.Service, never, R>, option
     options.name ?? "Stt",
     Effect.gen(function*() {
       const service = yield* acquire
+      const { p99Latency = defaultP99Latency } = service
       const scope = yield* Effect.scope
       const clock = yield* Clock.Clock
       const inSamples = (milliseconds: number): number => Math.round(milliseconds * service.sampleRate / 1000)
@@ -217,6 +229,8 @@ const build = <R>(acquire: Effect.Effect<SpeechToText.Service, never, R>, option
       let utterance: Utterance | undefined
       let speaking: boolean | undefined
       let stoppedAt: number | undefined
+      /** Milliseconds from the end of speech until it is told. */
+      let told = 0
       let muted = false
       /** The format that `convert` is for; without one, it cannot be understood. */
       let format: Frame.AudioRawFrame | undefined
@@ -232,7 +246,8 @@ const build = <R>(acquire: Effect.Effect<SpeechToText.Service, never, R>, option
         timeout,
         context: () => context,
         speaking: () => speaking,
-        stoppedAt: () => stoppedAt
+        stoppedAt: () => stoppedAt,
+        told: () => told
       })
 
       const begin = (next: Utterance): void => {
@@ -259,9 +274,7 @@ const build = <R>(acquire: Effect.Effect<SpeechToText.Service, never, R>, option
       }
 
       const metadata = Effect.suspend(() =>
-        context.pushDownstream(
-          SttMetadataFrame.make({ service: service.name, p99Latency: service.p99Latency ?? defaultP99Latency })
-        )
+        context.pushDownstream(SttMetadataFrame.make({ service: service.name, p99Latency }))
       )
 
       /** Both ways. */
@@ -281,16 +294,24 @@ const build = <R>(acquire: Effect.Effect<SpeechToText.Service, never, R>, option
         VadUserStoppedSpeakingFrame: (
           frame: VadUserStoppedSpeakingFrame,
           { push }: Processor.ProcessorContext
-        ): Effect.Effect<void> =>
+        ): Effect.Effect<unknown> =>
           // the frame first: its transcription follows it
           Effect.andThen(
             push(frame),
-            Effect.sync(() => {
+            Effect.suspend(() => {
               speaking = false
               stoppedAt = clock.currentTimeMillisUnsafe()
-              if (!continuous) stop()
+              recognition.falls()
+              if (continuous) return Effect.forkIn(recognition.measureLate(stoppedAt, p99Latency), scope)
+              stop()
+              return Effect.void
             })
-          )
+          ),
+        VadParamsFrame: (frame: VadParamsFrame, { push }: Processor.ProcessorContext): Effect.Effect<void> =>
+          Effect.suspend(() => {
+            told = frame.stopSecs * 1000
+            return push(frame)
+          })
       }
 
       const mute = {
@@ -369,6 +390,7 @@ const build = <R>(acquire: Effect.Effect<SpeechToText.Service, never, R>, option
         SttUpdateFrame,
         UserMuteStartedFrame,
         UserMuteStoppedFrame,
+        VadParamsFrame,
         VadUserStartedSpeakingFrame,
         VadUserStoppedSpeakingFrame
       ]

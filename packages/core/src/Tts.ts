@@ -147,7 +147,8 @@ const sayable = /[\p{L}\p{N}]/u
  *   that will not be spoken, and the next sentence is tried. See `TextToSpeech.failover` for another service to take over.
  * - An answer whose `LlmResponseStartFrame` says `skipTts` passes unspoken, with an `AggregatedTextFrame` for each
  *   sentence. So does a sentence without a letter or a digit.
- * - Metrics: TTFB and processing time of each sentence, from when it is given to the service; usage is its characters.
+ * - Metrics: TTFB and processing time of each sentence, from when it is given to the service, and the time to the first
+ *   sound (`Ttfa`) of each speech; usage is its characters.
  *
  * Throws a `TypeError` when the options cannot work.
  *
@@ -169,7 +170,8 @@ const sayable = /[\p{L}\p{N}]/u
  *   return (yield* Stream.runCollect(task.output)).map((frame) => frame._tag)
  * }).pipe(Effect.scoped, Effect.provideService(TextToSpeech.TextToSpeech, beep))
  *
- * (await Effect.runPromise(program)).slice(1, 4) // => ["TtsStartedFrame", "AggregatedTextFrame", "TtsTextFrame"]
+ * const spoken = await Effect.runPromise(program)
+ * spoken.slice(1, 4) // => ["TtsStartedFrame", "AggregatedTextFrame", "TtsTextFrame"]
  * ```
  *
  * Source: `TTSService` of pipecat.

@@ -100,6 +100,12 @@ export interface Options<RStart = never, RStop = never, E = never, R = never> {
  *   something new, so that both come in turn. Proposals do not pass when a strategy decides on them.
  * - `SttMetadataFrame` and `VadParamsFrame` tell strategies how long to wait. Whatever passes counts both ways.
  *
+ * **Gotchas**
+ *
+ * A noise that is taken for a voice begins a turn (`TurnStart.vad`), in which nothing is understood: it interrupts the bot,
+ * and is over after `stopTimeout`. What the user says meanwhile belongs to the same turn, and is answered as always. Where
+ * there is noise, let words begin a turn: `TurnStart.transcription` or `TurnStart.minWords`.
+ *
  * Throws a `TypeError` when `stopTimeout` is not above 0.
  *
  * @example

@@ -567,7 +567,8 @@ export class TtsTextFrame extends Frame.App<TtsTextFrame>()("TtsTextFrame", {
  * **Details**
  *
  * `aggregatedBy` is `sentence`, `word`, `token` or a name of your own. `willBeSpoken`: there will be audio. `segmentId`
- * is what `TtsTextFrame` and `AggregatedTextProgressFrame` call it; default: the frame's id.
+ * is what `TtsTextFrame` and `AggregatedTextProgressFrame` call it; default: the frame's id. One that will not be spoken
+ * and has the `segmentId` of one that was to be is the rest of that, of which there is no audio after all.
  *
  * @example
  * ```ts

@@ -79,10 +79,9 @@ export const make = (name: string, conversation: Conversation): Processor.Proces
         push(frame)
       },
       AggregatedTextFrame: (frame: AggregatedTextFrame, push) => {
-        if (frame.willBeSpoken) {
-          say(frame, (heard) => heard.segment(frame))
-          write()
-        }
+        if (frame.willBeSpoken) say(frame, (heard) => heard.segment(frame))
+        else now?.heard.segment(frame)
+        write()
         push(frame)
       },
       TtsTextFrame: (frame: TtsTextFrame, push) => {

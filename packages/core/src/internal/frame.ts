@@ -343,6 +343,8 @@ const describeFields = (frame: object): string =>
 const measure = (metric: Frame.Metric): string => {
   switch (metric._tag) {
     case "Ttfb":
+    case "Ttfa":
+    case "Ttfat":
     case "Processing":
       return `${metric._tag} ${time(metric.milliseconds)}`
     case "TokenUsage":

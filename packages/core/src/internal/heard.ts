@@ -14,7 +14,7 @@ type Piece =
 
 /** What has been heard of an answer (or read, where it is not spoken), and what has been announced. */
 export class Heard {
-  private readonly pieces: Array<Piece> = []
+  private pieces: Array<Piece> = []
   /** Of what is being spoken, as it is written. */
   private announced: Segment | undefined
   /** A word of it has been heard. */
@@ -22,7 +22,10 @@ export class Heard {
 
   /** A segment is about to be spoken: the one before it has been. */
   segment({ id, segmentId = id, text, willBeSpoken }: AggregatedTextFrame): void {
-    if (!willBeSpoken) return
+    if (!willBeSpoken) {
+      if (segmentId === this.announced?.id) this.breakOff()
+      return
+    }
     this.complete()
     this.announced = { id: segmentId, text, spoken: 0 }
   }
@@ -47,9 +50,19 @@ export class Heard {
     else this.pieces.push({ _tag: "Text", text })
   }
 
+  /** It was not to be read, but to be spoken. */
+  unread(): void {
+    this.pieces = this.pieces.filter(({ _tag }) => _tag !== "Text")
+  }
+
   /** All that was announced has been heard. */
   complete(): void {
     if (this.begun) this.announced!.spoken = this.announced!.text.length
+    this.breakOff()
+  }
+
+  /** No more is heard of what was announced. */
+  private breakOff(): void {
     this.announced = undefined
     this.begun = false
   }

@@ -14,6 +14,7 @@ import type { LlmMessage } from "../VoiceFrames.ts"
 
 /** What a model does that matters here. */
 export type Event =
+  | { readonly _tag: "Thought" }
   | { readonly _tag: "Text"; readonly text: string }
   | { readonly _tag: "Call"; readonly id: string; readonly name: string; readonly params: unknown }
   | { readonly _tag: "Finish"; readonly reason: Response.FinishReason; readonly usage: Response.Usage }
@@ -90,6 +91,8 @@ export const ask = <E>(request: Request<E>): Stream.Stream<Event, E, LanguageMod
         switch (part.type) {
           case "text-delta":
             return Effect.succeed(part.delta === "" ? [] : [{ _tag: "Text", text: part.delta }])
+          case "reasoning-delta":
+            return Effect.succeed(part.delta === "" ? [] : [{ _tag: "Thought" }])
           case "tool-call":
             return Effect.succeed(
               part.providerExecuted ? [] : [{ _tag: "Call", id: part.id, name: part.name, params: part.params }]

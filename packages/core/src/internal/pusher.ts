@@ -316,6 +316,12 @@ const pushProto = Object.create(Function.prototype, {
       return (): void => self.interrupt(Frame.StartInterruptionFrame.make({}))
     }
   },
+  dropped: {
+    get(this: { readonly [pusherOf]: Pusher }): Push["dropped"] {
+      const { node } = this[pusherOf].port
+      return (frame, reason = "interrupted") => node.kernel.dropped(node, frame, reason)
+    }
+  },
   metrics: {
     get(this: { readonly [pusherOf]: Pusher }) {
       return this[pusherOf].port.node.metering.sync

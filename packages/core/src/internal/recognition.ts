@@ -28,8 +28,10 @@ export interface Options {
   readonly context: () => ProcessorContext
   /** Whether the user speaks; `undefined` where nobody tells. */
   readonly speaking: () => boolean | undefined
-  /** When the user stopped speaking. */
+  /** When it was told that the user had stopped speaking. */
   readonly stoppedAt: () => number | undefined
+  /** How long after the end of speech that is, in milliseconds. */
+  readonly told: () => number
 }
 
 type Attempt = Effect.Effect<void, SpeechToTextError>
@@ -41,9 +43,17 @@ export class Recognition {
   private readonly queue: Queue.Queue<Utterance, Cause.Done> = Effect.runSync(Queue.unbounded<Utterance, Cause.Done>())
   /** Somebody speaks: it is worth while to try again. */
   private readonly wanted = Latch.makeUnsafe(false)
+  /** The user has said something, and has fallen silent. */
+  private readonly said = Latch.makeUnsafe(false)
+  /** Nothing has come since the user began to speak. */
+  private isUnheard = false
   private unusable = false
   /** Final results so far. */
   private results = 0
+  /** The silence whose result has been measured. */
+  private measured: number | undefined
+  /** When a final result came, the last time. */
+  private latest = -Infinity
   /** Samples of the utterance that were told as usage. */
   private counted = 0
 
@@ -57,7 +67,12 @@ export class Recognition {
   }
 
   speaks(): void {
+    this.isUnheard = true
     this.wanted.openUnsafe()
+  }
+
+  falls(): void {
+    this.said.openUnsafe()
   }
 
   /** No more utterances come. */
@@ -163,8 +178,25 @@ export class Recognition {
 
   private attempt(utterance: Utterance): Attempt {
     const { continuous, interim } = this.options
-    return continuous || interim ? this.stream(utterance) : this.transcribe(utterance)
+    if (continuous) return this.unlessStalled(this.stream(utterance))
+    return interim ? this.stream(utterance) : this.transcribe(utterance)
   }
+
+  /** Begins anew when it is stuck, with what it has not understood. That may have been mere noise: it is no failure. */
+  private unlessStalled(attempt: Attempt): Attempt {
+    return Effect.raceFirst(Effect.as(attempt, false), Effect.as(this.stalls, true)).pipe(
+      Effect.flatMap((stalled) => stalled ? this.unlessStalled(attempt) : Effect.void)
+    )
+  }
+
+  /** Ends when nothing comes of what the user has said. */
+  private readonly stalls: Effect.Effect<void> = Effect.suspend(() => {
+    this.said.closeUnsafe()
+    return this.said.await.pipe(
+      Effect.andThen(Effect.suspend(() => Effect.sleep(this.options.timeout))),
+      Effect.andThen(Effect.suspend(() => this.isUnheard ? Effect.void : this.stalls))
+    )
+  })
 
   private transcribe(utterance: Utterance): Attempt {
     const { language, replay } = utterance
@@ -188,6 +220,7 @@ export class Recognition {
       /** Final, but maybe not the last one. */
       let held: Transcript | undefined
       const told = Effect.fnUntraced(function*(this: Recognition, result: Transcript, isLatest: boolean) {
+        this.isUnheard = false
         if (!result.isFinal) return isLatest ? yield* this.interim(result) : undefined
         replay.release(offset + Math.round(result.end * service.sampleRate / 1000))
         if (isBlank(result.text)) return
@@ -230,14 +263,17 @@ export class Recognition {
 
   /** `isLast`: nothing more follows of what was said up to now. */
   private final({ text }: Transcript, utterance: Utterance, isLast: boolean): Effect.Effect<void> {
-    const { continuous, service: { model }, stoppedAt, userId } = this.options
+    const { continuous, service: { model }, stoppedAt, told, userId } = this.options
     if (isBlank(text)) return Effect.void
     const at = continuous ? stoppedAt() : utterance.stoppedAt
+    this.latest = this.options.clock.currentTimeMillisUnsafe()
     const finalized = isLast && (continuous || at !== undefined)
     const { metrics } = this.options.context()
-    const measured = !finalized || at === undefined ? Effect.void : Effect.all([
+    const isFirst = at !== this.measured
+    if (finalized) this.measured = at
+    const measured = !finalized || at === undefined || !isFirst ? Effect.void : Effect.all([
       // an interruption meanwhile is none of what is measured here
-      metrics.startTtfb({ at, model }),
+      metrics.startTtfb({ at: at - told(), model }),
       metrics.stopTtfb(),
       metrics.startProcessing({ at, model }),
       metrics.stopProcessing()
@@ -246,6 +282,24 @@ export class Recognition {
       measured,
       this.push((timestamp) => TranscriptionFrame.make({ text: text.trim(), userId, timestamp, finalized }))
     ).pipe(Effect.andThen(continuous ? Effect.suspend(() => this.usage(utterance)) : Effect.void))
+  }
+
+  /**
+   * A silence is told of, and no result may follow that was not there before that: the last one since the end of speech is
+   * what there is to measure, once the service has had its time.
+   */
+  measureLate(silence: number, wait: number): Effect.Effect<void> {
+    const { service: { model }, stoppedAt, told } = this.options
+    return Effect.andThen(
+      Effect.sleep(Math.max(0, wait - told())),
+      Effect.suspend(() => {
+        const since = silence - told()
+        if (this.measured === silence || stoppedAt() !== silence || this.latest < since) return Effect.void
+        this.measured = silence
+        const { metrics } = this.options.context()
+        return Effect.andThen(metrics.startTtfb({ at: since, model }), metrics.stopTtfb({ at: this.latest }))
+      })
+    )
   }
 
   private usage({ samples }: Utterance): Effect.Effect<void> {

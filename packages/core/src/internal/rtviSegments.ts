@@ -59,7 +59,11 @@ export class Segments {
     }
     if (isPiece(aggregatedBy)) return none
     const about = { ...base, segment_id: segmentId, will_be_spoken: willBeSpoken }
-    if (!willBeSpoken) return this.tell([RtviMessage.server("bot-output", about)])
+    if (!willBeSpoken) {
+      // the rest of one whose audio has broken off is never heard
+      this.open.delete(segmentId)
+      return this.tell([RtviMessage.server("bot-output", about)])
+    }
     // A segment comes before its audio, so that of the one before has been heard.
     const completed = this.complete()
     this.open.set(segmentId, { id: segmentId, text, aggregatedBy, spoken: 0 })

@@ -13,6 +13,7 @@ import {
   TtsStoppedFrame,
   TtsTextFrame
 } from "../VoiceFrames.ts"
+import { SpeechOnset } from "./speechOnset.ts"
 import { SpokenWords } from "./spokenWords.ts"
 import type { Segment } from "./synthesis.ts"
 
@@ -34,6 +35,8 @@ export const speaker = <R>(name: string, acquire: Effect.Effect<Service, never, 
       const chunk = Math.max(1, Math.round(chunkMillis * sampleRate / 1000))
       let millisPerCharacter = initialMillisPerCharacter
       let speaking = false
+      /** Nothing of this speech has been heard yet. */
+      let onset: SpeechOnset | undefined
       let unusable = false
 
       const stop = ({ push }: Processor.ProcessorContext): Effect.Effect<void> =>
@@ -43,8 +46,13 @@ export const speaker = <R>(name: string, acquire: Effect.Effect<Service, never, 
           return push(TtsStoppedFrame.make())
         })
 
-      const tell = ({ aggregatedBy }: Segment, text: string, willBeSpoken: boolean): AggregatedTextFrame =>
-        AggregatedTextFrame.make({ text: text.trim(), aggregatedBy, willBeSpoken })
+      const tell = ({ aggregatedBy }: Segment, text: string, willBeSpoken: boolean, segmentId?: number) =>
+        AggregatedTextFrame.make({
+          text: text.trim(),
+          aggregatedBy,
+          willBeSpoken,
+          ...segmentId !== undefined && { segmentId }
+        })
 
       const measure = (segment: Segment, { metrics }: Processor.ProcessorContext) => {
         const { endedAt, firstAt, spoken, startedAt } = segment
@@ -65,24 +73,27 @@ export const speaker = <R>(name: string, acquire: Effect.Effect<Service, never, 
         Effect.gen(function*() {
           const { push } = context
           const told: Array<{ readonly text: string; readonly start: number }> = []
-          let segmentId: number | undefined
           let byEngine = false
           let position = 0
+          segment.announcedAs = undefined
 
           const begin = Effect.fnUntraced(function*() {
             yield* measure(segment, context).first
             byEngine = segment.words > 0
-            if (!speaking) yield* push(TtsStartedFrame.make())
+            if (!speaking) {
+              onset = new SpeechOnset(sampleRate)
+              yield* push(TtsStartedFrame.make())
+            }
             speaking = true
             const frame = tell(segment, segment.text, true)
-            segmentId = frame.id
+            segment.announcedAs = frame.id
             yield* push(frame)
           })
           const say = (all: ReadonlyArray<string>): Effect.Effect<void> =>
             Effect.forEach(all, (text) =>
               push(TtsTextFrame.make({
                 text,
-                segmentId: segmentId!,
+                segmentId: segment.announcedAs!,
                 ...!segment.appendToContext && { appendToContext: false }
               })), { discard: true })
           /** When the next word begins, in milliseconds. */
@@ -94,6 +105,11 @@ export const speaker = <R>(name: string, acquire: Effect.Effect<Service, never, 
             return share * (segment.isComplete ? length : Math.max(length, segment.spoken.length * millisPerCharacter))
           }
           const play = Effect.fnUntraced(function*(samples: Int16Array) {
+            const silence = onset?.push(samples)
+            if (silence !== undefined) {
+              onset = undefined
+              yield* context.metrics.ttfa(silence)
+            }
             for (let at = 0; at < samples.length;) {
               const now = toMillis(position)
               let next = nextWord()
@@ -114,13 +130,13 @@ export const speaker = <R>(name: string, acquire: Effect.Effect<Service, never, 
             if (part === undefined) break
             if (part._tag === "Word") told.push(part)
             else {
-              if (segmentId === undefined) yield* begin()
+              if (segment.announcedAs === undefined) yield* begin()
               // the rest may be there already, and the length of all of it tells where its words are
               if (!byEngine && !segment.isComplete) yield* Effect.yieldNow
               yield* play(part.samples)
             }
           }
-          if (segmentId === undefined) yield* push(tell(segment, segment.text, false))
+          if (segment.announcedAs === undefined) yield* push(tell(segment, segment.text, false))
           else {
             millisPerCharacter = toMillis(segment.length) / segment.spoken.length
             yield* say(words.takeAll())
@@ -135,10 +151,11 @@ export const speaker = <R>(name: string, acquire: Effect.Effect<Service, never, 
       ): Effect.Effect<void> =>
         Effect.suspend(() => {
           unusable ||= !error.isRetryable
-          const rest = segment.length === 0 ? segment.text : words.unspoken
+          const { announcedAs } = segment
+          const rest = announcedAs === undefined ? segment.text : words.unspoken
           return Effect.andThen(
             context.report(error, { unusable: !error.isRetryable }),
-            rest.trim() === "" ? Effect.void : context.push(tell(segment, rest, false))
+            rest.trim() === "" ? Effect.void : context.push(tell(segment, rest, false, announcedAs))
           )
         })
 

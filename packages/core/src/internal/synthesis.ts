@@ -35,6 +35,8 @@ export class Segment {
   readonly uninterruptible: boolean
   readonly speech: SpeechOptions
   readonly parts: Array<Part> = []
+  /** The frame that says that it will be spoken. */
+  announcedAs: number | undefined
   /** Samples. */
   length = 0
   words = 0

@@ -15,6 +15,8 @@ const maxAnnounced = 256
 interface Utterance {
   readonly isAnswer: boolean
   readonly heard: Heard
+  /** Some of it is spoken. */
+  isVoiced: boolean
   turn: number
   since: number | undefined
   until: number
@@ -112,16 +114,33 @@ export class Writer {
       return this.now?.isAnswer === false ? this.end(at, false) : none
     }
     if (Voice.AggregatedTextFrame.is(frame)) {
-      if (!frame.willBeSpoken) return none
+      if (!frame.willBeSpoken) {
+        this.now?.heard.segment(frame)
+        return none
+      }
       this.announced.delete(frame.segmentId ?? frame.id)
-      ;(this.now ??= this.begin(at, false)).heard.segment(frame)
+      const now = this.now ??= this.begin(at, false)
+      now.heard.segment(frame)
+      now.isVoiced = true
+      // it has been seen on its way to the voice
+      if (this.output === undefined) now.heard.unread()
     } else if (Voice.TtsTextFrame.is(frame)) this.hear(at, "spoken").word(frame)
-    else if (Voice.LlmTextFrame.is(frame)) this.hear(at, "read").read(frame.text)
+    else if (Voice.LlmTextFrame.is(frame) && (this.output !== undefined || this.now?.isVoiced !== true)) {
+      this.hear(at, "read").read(frame.text)
+    }
     return none
   }
 
   private begin(at: number, isAnswer: boolean): Utterance {
-    return { isAnswer, heard: new Heard(), turn: this.turnAt(at), since: undefined, until: at, how: "spoken" }
+    return {
+      isAnswer,
+      heard: new Heard(),
+      isVoiced: false,
+      turn: this.turnAt(at),
+      since: undefined,
+      until: at,
+      how: "spoken"
+    }
   }
 
   private hear(at: number, how: "spoken" | "read"): Heard {
