@@ -130,7 +130,7 @@ const main = Command.make(
         `models loaded in ${(loaded / 1000).toFixed(1)} s`
       )
       const connection = yield* Caller.make({ lines, patience: 10_000 * speed, onLine: ({ name }) => show.line(name) })
-      const transport = yield* Transport.make(connection, { vad: Bot.vad, input: { onDisconnect: "end" } })
+      const transport = yield* Transport.make(connection, { input: { onDisconnect: "end" } })
       const transcript = yield* Transcript.make()
       const write = Effect.gen(function*() {
         const entries = yield* transcript.entries

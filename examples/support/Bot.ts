@@ -10,7 +10,6 @@ import {
   Llm,
   LlmContext,
   Pipeline,
-  type Processor,
   ProducerConsumer,
   Stt,
   type Transport,
@@ -28,7 +27,7 @@ import { Effect, Layer, type Stream } from "effect"
 /** Milliseconds: the end of speech is noticed soon, since a detector of turns decides whether the user has finished. */
 export const stopMillis = 300
 
-export const vad = Vad.make({
+const vad = Vad.make({
   params: { stopSecs: stopMillis / 1000 },
   started: () => Voice.VadUserStartedSpeakingFrame.make(),
   stopped: () => Voice.VadUserStoppedSpeakingFrame.make()
@@ -36,7 +35,7 @@ export const vad = Vad.make({
 
 export interface Options {
   /** Goes behind the input: what the client asks for. */
-  readonly client?: Processor.Processor | undefined
+  readonly client?: Pipeline.Element<unknown, never> | undefined
   /** Is given the recording, both sides of it. Default: nothing is recorded. */
   readonly record?: ((recording: Stream.Stream<AudioBuffer.Event>) => Effect.Effect<unknown, unknown>) | undefined
 }
@@ -57,7 +56,7 @@ const recorder = (record: NonNullable<Options["record"]>) => {
   }
 }
 
-/** A conversation over a transport whose input has {@link vad}. */
+/** A conversation over a transport. */
 export const make = Effect.fnUntraced(function*<E, R>(
   transport: Transport.Transport<E, R>,
   options: Options = {}
@@ -68,6 +67,7 @@ export const make = Effect.fnUntraced(function*<E, R>(
     transport.input,
     ...options.client === undefined ? [] : [options.client],
     ...recording === undefined ? [] : [recording.input],
+    vad,
     Apology.make(),
     Stt.make(),
     UserTurn.make({

@@ -75,7 +75,7 @@ const over = Effect.fnUntraced(function*(connection: Transport.Connection, seen:
         if (Frame.AudioRawFrame.is(frame)) seen.sent.push(performance.now())
         return connection.send(frame)
       })
-  }, { vad: Bot.vad, input: { onDisconnect: "end" } })
+  }, { input: { onDisconnect: "end" } })
   const { pipeline } = yield* Bot.make(transport)
   const latency = LatencyObserver.make(
     ({ _tag, milliseconds }) => Effect.sync(() => _tag === "Answer" && seen.latencies.push(milliseconds)),
