@@ -1,5 +1,6 @@
 /** `npm run bench:load`: how many sessions over WebSockets one server process carries. See README.md. */
 import { type ChildProcess, fork } from "node:child_process"
+import { writeFileSync } from "node:fs"
 import { availableParallelism } from "node:os"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { fileURLToPath } from "node:url"
@@ -11,13 +12,16 @@ const usage = `node bench/load.ts [options]
   --sessions n|search  so many (search: as many as keep the target)
   --seconds s          how long each load is measured, after a warm-up as long (10)
   --processes n        that the clients are in (as many as there are other cores, at most 4)
-  --json               prints the results as JSON`
+  --rounds n           a number is too much when it fails so many times (3)
+  --json               prints the results as JSON
+A search is saved in bench/results/load.md and load.json.`
 
 const { values: flags } = parseArgs({
   options: {
     sessions: { type: "string", default: "search" },
     seconds: { type: "string", default: "10" },
     processes: { type: "string" },
+    rounds: { type: "string", default: "3" },
     json: { type: "boolean", default: false },
     help: { type: "boolean", default: false }
   }
@@ -49,6 +53,7 @@ const mostSessions = 10_000
 const seconds = integer("seconds", flags.seconds, 600)
 /** The compiler takes its time, the more so the fewer sessions there are. */
 const warmUp = 1000 * Math.max(3, seconds)
+const rounds = integer("rounds", flags.rounds, 100)
 const processes = flags.processes === undefined
   ? Math.max(1, Math.min(4, availableParallelism() - 1))
   : integer("processes", flags.processes, 16)
@@ -287,19 +292,23 @@ const tryOut = async (sessions: number): Promise<Outcome> => {
   say(
     `${sessions} sessions: p99 ${brief(latency.p99)} ms, CPU ${brief(load.cpu, 2)}, lag p99 ${
       brief(load.lag.p99)
-    } ms, an idle process ${brief(machine)} ms: ${missed.length === 0 ? "kept" : missed.join(", ")}`
+    } ms, waited for a core ${load.waited === undefined ? "?" : brief(100 * load.waited, 0)} %, an idle process ${
+      brief(machine)
+    } ms: ${missed.length === 0 ? "kept" : missed.join(", ")}`
   )
   return found
 }
 
-/** Whatever else the machine does for a moment must not decide: a size counts as too many when it fails twice. */
-const keeps = async (sessions: number): Promise<boolean> =>
-  (await tryOut(sessions)).missed.length === 0 || (await tryOut(sessions)).missed.length === 0
+/** Whatever else the machine does for a moment must not decide: a size counts as too many when all rounds fail. */
+const keeps = async (sessions: number): Promise<boolean> => {
+  for (let round = 0; round < rounds; round++) if ((await tryOut(sessions)).missed.length === 0) return true
+  return false
+}
 
 /** Doubles until it is too much, then halves the interval down to a tenth. */
 const search = async (): Promise<void> => {
   let good = 0
-  let bad = 100
+  let bad = 50
   while (bad <= mostSessions && await keeps(bad)) [good, bad] = [bad, 2 * bad]
   if (bad > mostSessions) return
   while (bad - good > Math.max(5, good / 10)) {
@@ -343,13 +352,62 @@ else await tryOut(integer("sessions", flags.sessions, mostSessions))
 
 const best = all.filter(({ missed }) => missed.length === 0).sort((a, b) => b.sessions - a.sessions)[0]
 const shown = best ?? all.at(-1)!
-if (flags.json) console.log(JSON.stringify({ node: process.versions.node, target, best, all }, undefined, 2))
-else {
-  console.log(report(shown))
-  if (flags.sessions === "search" && best !== undefined) {
-    const { load, sessions } = best
-    // one thread does all the work; others collect garbage
-    console.log(`\nsessions per core  ${sessions} that kept the target, ${Math.floor(sessions / load.cpu)} by CPU time`)
-  }
+
+// one thread does all the work; others collect garbage
+const conclusion = ({ load: { cpu }, sessions }: Outcome): string =>
+  `sessions per core  ${sessions} that kept the target, ${Math.floor(sessions / cpu)} by CPU time`
+
+const row = ({ latency, load, machine, missed, sessions, traffic }: Outcome): string =>
+  `| ${
+    [
+      sessions,
+      brief(latency.p50),
+      brief(latency.p99),
+      `${traffic.lost} / ${traffic.stale}`,
+      brief(load.cpu, 2),
+      brief(1000 * load.cpu / sessions, 1),
+      load.waited === undefined ? "–" : `${brief(100 * load.waited, 0)} %`,
+      brief(machine),
+      missed.length === 0 ? "kept" : missed.join(", ")
+    ].join(" | ")
+  } |`
+
+const columns = [
+  "sessions",
+  "p50, ms",
+  "p99, ms",
+  "lost / stale",
+  "CPU, cores",
+  "CPU of one, ms/s",
+  "waited for a core",
+  "idle process late, ms",
+  `target: p99 ${target} ms, nothing lost`
+]
+
+const save = (best: Outcome): void => {
+  const date = new Date().toISOString().slice(0, 10)
+  const text = `# Sessions over WebSockets
+
+${date}, Node ${process.versions.node}, ${process.platform} ${process.arch}, ${availableParallelism()} cores, on which the clients run, too; ${seconds} s each, after a warm-up. \`npm run bench:load\`, see [README.md](../README.md).
+
+\`\`\`text
+${report(best)}
+
+${conclusion(best)}
+\`\`\`
+
+Every load that was tried, in order:
+
+| ${columns.join(" | ")} |
+|${" -- |".repeat(columns.length)}
+${all.map(row).join("\n")}
+`
+  writeFileSync(`${here}../results/load.md`, text)
+  const json = { date, node: process.versions.node, cores: availableParallelism(), target, seconds, best, all }
+  writeFileSync(`${here}../results/load.json`, `${JSON.stringify(json, undefined, 2)}\n`)
 }
+
+if (flags.json) console.log(JSON.stringify({ node: process.versions.node, target, best, all }, undefined, 2))
+else console.log(best === undefined ? report(shown) : `${report(shown)}\n\n${conclusion(best)}`)
+if (flags.sessions === "search" && best !== undefined) save(best)
 process.exit(best === undefined ? 1 : 0)

@@ -47,7 +47,7 @@ const mutations: ReadonlyArray<Mutation> = [
   {
     name: "drop the salvage of what a synchronous handler had still to push",
     file: internal("lane"),
-    find: "if (killed && left.length > 0) this.salvaged = [...this.salvaged, ...left]",
+    find: "if (killed && left.length > 0) this.salvaged = [...left.toReversed(), ...this.salvaged]",
     replace: "if (killed) void left"
   },
   {

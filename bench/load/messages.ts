@@ -32,6 +32,8 @@ export interface Load {
   readonly cpu: number
   /** Of the time, how much the event loop was not waiting: 1 is all. */
   readonly utilization: number
+  /** Of the time, how much the thread that does the work could have run and got no core; Linux tells. */
+  readonly waited: number | undefined
   /** Milliseconds. */
   readonly lag: { readonly p50: number; readonly p99: number; readonly max: number }
   readonly sessions: number

@@ -10,6 +10,7 @@ import { UserStartedSpeakingFrame, UserStoppedSpeakingFrame } from "@apipeline/c
 import * as WebSocketServer from "@apipeline/node/WebSocketServer"
 import { Deferred, Effect, Layer, References } from "effect"
 import { HttpRouter } from "effect/http"
+import { readFileSync } from "node:fs"
 import { monitorEventLoopDelay, performance } from "node:perf_hooks"
 import type { FromServer, Load, Memory, Order } from "./messages.ts"
 import { frameMillis, sampleRate } from "./speech.ts"
@@ -22,6 +23,15 @@ const memory = (): Memory => {
   globalThis.gc!()
   const { external, heapUsed, rss } = process.memoryUsage()
   return { rss, held: heapUsed + external }
+}
+
+/** Nanoseconds that the main thread has waited for a core. */
+const queued = (): number => {
+  try {
+    return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, "utf8").split(" ")[1])
+  } catch {
+    return NaN
+  }
 }
 
 const turns = { started: 0, stopped: 0 }
@@ -62,16 +72,19 @@ const program = Effect.gen(function*() {
   let cpu = process.cpuUsage()
   let since = performance.now()
   let utilization = performance.eventLoopUtilization()
+  let waiting = queued()
   const clients = () => Effect.runSync(server.clients).length
 
   const load = (): Load => {
     const millis = performance.now() - since
     const { system, user } = process.cpuUsage(cpu)
+    const waited = (queued() - waiting) / 1e6 / millis
     lag.disable()
     const late = (nanos: number): number => Math.max(0, nanos / 1e6 - resolution)
     return {
       cpu: (system + user) / 1000 / millis,
       utilization: performance.eventLoopUtilization(utilization).utilization,
+      waited: Number.isNaN(waited) ? undefined : waited,
       lag: { p50: late(lag.percentile(50)), p99: late(lag.percentile(99)), max: late(lag.max) },
       sessions: clients(),
       // last, it takes time
@@ -87,6 +100,7 @@ const program = Effect.gen(function*() {
         cpu = process.cpuUsage()
         since = performance.now()
         utilization = performance.eventLoopUtilization()
+        waiting = queued()
         return
       }
       case "end":

@@ -2,6 +2,7 @@ import * as Frame from "@apipeline/core/Frame"
 import * as HoldAggregator from "@apipeline/core/HoldAggregator"
 import * as Notifier from "@apipeline/core/Notifier"
 import * as Pipeline from "@apipeline/core/Pipeline"
+import * as PipelineObserver from "@apipeline/core/PipelineObserver"
 import * as PipelineTask from "@apipeline/core/PipelineTask"
 import * as Processor from "@apipeline/core/Processor"
 import { act, capture, interrupt, leaks, payload, run, settle, show, sleep, upstream } from "@apipeline/core/testing"
@@ -293,6 +294,38 @@ describe("HoldAggregator", () => {
       ])
       same(data(down), [a, c, d])
       strictEqual(up.filter(Frame.ErrorFrame.is).length, 2)
+    }))
+
+  both("what is held and does not go on is counted, by what took it", (make) =>
+    Effect.gen(function*() {
+      const drops: Array<string> = []
+      const watch = () =>
+        PipelineObserver.make("drops", (event) =>
+          Effect.sync(() => {
+            if (event._tag === "Drop") drops.push(`${event.processor}: ${show([event.frame]).join()}: ${event.reason}`)
+          }))
+      const { hold } = make("all", { capacity: 2, name: "Hold" })
+      const [pause, user] = [sleep("1 millis"), UserStartedSpeakingFrame.make()]
+      yield* run(
+        hold,
+        [text("a"), Keep.make({ n: 1 }), text("b"), text("c"), user, pause, interrupt, text("d"), pause],
+        {
+          end: false,
+          observers: [watch()]
+        }
+      )
+      const last = make("last", { name: "Last", atEnd: "drop" })
+      yield* run(last.hold, [text("e"), text("f"), pause], { observers: [watch()] })
+      yield* settle
+      deepStrictEqual(drops, [
+        `Hold: TextFrame("c"): full`,
+        `Hold: TextFrame("a"): interrupted`,
+        `Hold: TextFrame("b"): interrupted`,
+        "Hold: Keep(n: 1): cancelled",
+        `Hold: TextFrame("d"): cancelled`,
+        `Last: TextFrame("e"): full`,
+        `Last: TextFrame("f"): cancelled`
+      ])
     }))
 
   it("a capacity that is none throws", () => {

@@ -77,6 +77,26 @@ describe("LatencyObserver", () => {
       deepStrictEqual(yield* watch(script), ["Answer 300 at 1800"])
     }))
 
+  it.effect("the way from silence to text, to the first token, to the first audio", () =>
+    Effect.gen(function*() {
+      const text = () =>
+        VoiceFrames.TranscriptionFrame.make({ text: "hi", userId: "ann", timestamp: "2025-01-01T00:00:00.000Z" })
+      const token = () => VoiceFrames.LlmTextFrame.make({ text: "Hel" })
+      const late = [user(), 500, userStops(), 100, text(), 200, token(), 10, token(), 300, bot()]
+      deepStrictEqual(yield* watch(late), [
+        "Answer 610 at 1110: Text user 500+100, Token model 600+200, Audio bot 800+310"
+      ])
+      const early = [user(), 400, text(), 100, silence(50), 150, token(), 300, bot(), botStops()]
+      deepStrictEqual(yield* watch([...early, user(), userStops(), 5, bot()], detector), [
+        "Answer 500 at 2060: Text user 1560+0, Token model 1560+200, Audio bot 1760+300",
+        "Answer 5 at 2065"
+      ])
+      // what an interruption discards, and what comes too late
+      deepStrictEqual(yield* watch([userStops(), 10, token(), interrupt, 20, token(), 5, text(), 5, bot()]), [
+        "Answer 40 at 2105: Token model 2065+30, Audio bot 2095+10"
+      ])
+    }))
+
   it.effect("the user pauses within the turn: only the last silence counts", () =>
     Effect.gen(function*() {
       const lines = yield* watch([

@@ -96,6 +96,41 @@ describe("in-band metrics", () => {
       deepStrictEqual(measured(down), [ttfb(70)])
     }))
 
+  it.effect("TTFA and TTFAT: once for each start of TTFB; TTFA only after TTFB", () =>
+    Effect.gen(function*() {
+      const p = Processor.sync("M", {
+        TextFrame: ({ text }, { metrics }) => {
+          if (text === "start") metrics.startTtfb({ model: "m" })
+          else if (text === "ttfb") metrics.stopTtfb()
+          else if (text === "ttfa") metrics.ttfa(80)
+          else metrics.stopTtfat()
+        }
+      })
+      const steps = [
+        "ttfa",
+        "ttfat",
+        "start",
+        "ttfa",
+        "ttfb",
+        "ttfa",
+        "ttfa",
+        "ttfat",
+        "ttfat",
+        "start",
+        "ttfat",
+        "ttfb"
+      ]
+      const { down } = yield* run(p, steps.flatMap((step) => [text(step), sleep(10)]), on)
+      const of = { processor: "M", model: "m" }
+      deepStrictEqual(measured(down), [
+        { _tag: "Ttfb", ...of, milliseconds: 20 },
+        { _tag: "Ttfa", ...of, milliseconds: 100, silence: 80 },
+        { _tag: "Ttfat", ...of, milliseconds: 50, thinking: 30 },
+        { _tag: "Ttfat", ...of, milliseconds: 10 },
+        { _tag: "Ttfb", ...of, milliseconds: 20 }
+      ])
+    }))
+
   it.effect("usage of tokens and characters, with the model where there is one", () =>
     Effect.gen(function*() {
       const p = Processor.effect("M", {

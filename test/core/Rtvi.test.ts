@@ -207,7 +207,7 @@ describe("what a client says", () => {
         return rest
       })
       deepStrictEqual(seen, [
-        { _tag: "FunctionCallResultFrame", callId: "call-1", result: { degrees: 21 } },
+        { _tag: "FunctionCallResultFrame", callId: "call-1", result: { degrees: 21 }, isFailure: undefined },
         { _tag: "InputDtmfFrame", key: "1" },
         { _tag: "InputDtmfFrame", key: "2" },
         { _tag: "InputDtmfFrame", key: "#" },

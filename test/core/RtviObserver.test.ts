@@ -120,6 +120,9 @@ describe("a turn", () => {
         Frame.MetricsFrame.make({
           data: [
             { _tag: "Ttfb", processor: "Llm", model: "small", milliseconds: 123 },
+            { _tag: "Ttfa", processor: "Tts", milliseconds: 300, silence: 100 },
+            { _tag: "Ttfat", processor: "Llm", model: "small", milliseconds: 500, thinking: 375 },
+            { _tag: "Ttfat", processor: "Llm", milliseconds: 250 },
             { _tag: "Processing", processor: "Llm", milliseconds: 1500 },
             {
               _tag: "TokenUsage",
@@ -167,6 +170,11 @@ describe("a turn", () => {
         "bot-llm-stopped",
         ["metrics", {
           ttfb: [{ processor: "Llm", model: "small", value: 0.123 }],
+          ttfa: [{ processor: "Tts", ttfa: 0.3, ttfb: 0.2, leading_silence: 0.1 }],
+          ttfat: [
+            { processor: "Llm", model: "small", ttfat: 0.5, ttfb: 0.125, thinking_time: 0.375 },
+            { processor: "Llm", ttfat: 0.25, ttfb: 0.25 }
+          ],
           processing: [{ processor: "Llm", value: 1.5 }],
           tokens: [{
             prompt_tokens: 10,

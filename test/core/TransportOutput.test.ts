@@ -1,7 +1,9 @@
 import * as AudioMixer from "@apipeline/core/AudioMixer"
 import * as Frame from "@apipeline/core/Frame"
 import * as Pipeline from "@apipeline/core/Pipeline"
+import * as PipelineObserver from "@apipeline/core/PipelineObserver"
 import * as PipelineTask from "@apipeline/core/PipelineTask"
+import * as Processor from "@apipeline/core/Processor"
 import { capture, leaks, settle, show } from "@apipeline/core/testing"
 import * as Transport from "@apipeline/core/Transport"
 import {
@@ -12,7 +14,7 @@ import {
   toDestination
 } from "@apipeline/core/TransportFrames"
 import * as TransportOutput from "@apipeline/core/TransportOutput"
-import { LlmResponseEndFrame, TtsStoppedFrame } from "@apipeline/core/VoiceFrames"
+import { BotStoppedSpeakingFrame, LlmResponseEndFrame, TtsStoppedFrame } from "@apipeline/core/VoiceFrames"
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Effect, Latch, Stream } from "effect"
 import { TestClock } from "effect/testing"
@@ -400,6 +402,9 @@ describe("interruption", () => {
         waiting: 0,
         droppedFrames: 2
       })
+      // 4 of 10 chunks went on; the others, the text and the message are missing, and the task says so
+      strictEqual((yield* task.drops).interrupted, 8)
+      strictEqual(down.filter(Frame.AudioRawFrame.is).length, 4)
       yield* TestClock.adjust("1 second")
       strictEqual(sent.length, 5)
       deepStrictEqual(story(down, times), [
@@ -510,6 +515,29 @@ describe("interruption", () => {
       deepStrictEqual(down.filter(Frame.TextFrame.is), [])
     }))
 
+  it.effect("counts what is on its way and what does not make a chunk yet, and tells observers", () =>
+    Effect.gen(function*() {
+      const seen: Array<string> = []
+      const observer = PipelineObserver.make(
+        "drops",
+        (event) =>
+          Effect.sync(() => void (event._tag === "Drop" && seen.push(`${event.processor} ${event.frame._tag}`)))
+      )
+      const { queue, task } = yield* start({
+        connection: { send: () => Effect.never },
+        task: { observers: [observer] }
+      })
+      // a chunk that is being sent, another, and half of one with a text behind it
+      yield* queue(audio(100), text("a"), text("b", { pts: 5000 }))
+      yield* task.interrupt
+      yield* settle
+      strictEqual((yield* task.drops).interrupted, 5)
+      const chunk = "TransportOutput AudioRawFrame"
+      deepStrictEqual(seen.toSorted(), [chunk, chunk, chunk, "TransportOutput TextFrame", "TransportOutput TextFrame"])
+      yield* task.interrupt
+      strictEqual((yield* task.drops).interrupted, 5)
+    }))
+
   it.effect("cuts the pushers that wait for room, too, and every destination", () =>
     Effect.gen(function*() {
       const { output, queue, sent, task } = yield* start({ destinations: ["ann", "bob"] })
@@ -596,6 +624,41 @@ describe("end", () => {
       ])
     }))
 
+  it.effect("whoever is further up sees the bot finish before the end, whatever is in between", () =>
+    Effect.gen(function*() {
+      const output = TransportOutput.make({
+        name: "test",
+        incoming: Stream.never,
+        send: () => Effect.void,
+        close: () => Effect.void
+      })
+      const seen: Array<string> = []
+      const above = Processor.sync("Above", {
+        EndFrame: () => void seen.push("the end"),
+        upstream: { BotStoppedSpeakingFrame: () => void seen.push("the bot stops") }
+      }, { frames: [BotStoppedSpeakingFrame] })
+      const same = Processor.queued("Same", {})
+      const pipeline = Pipeline.make(above, Pipeline.parallel(output.processor, same))
+      const task = yield* PipelineTask.make(pipeline, { audioOutSampleRate: rate })
+      yield* task.start
+      yield* task.queueFrames([audio(400)])
+      yield* task.stopWhenDone
+      yield* TestClock.adjust("2 seconds")
+      strictEqual((yield* task.run)._tag, "Ended")
+      deepStrictEqual(seen, ["the bot stops", "the end"])
+    }))
+
+  it.effect("a drainTimeout ends what is held for too long", () =>
+    Effect.gen(function*() {
+      const { queue, task } = yield* start({ task: { drainTimeout: "1 second" } })
+      yield* queue(audio(400), text("x", { pts: 1e6 }))
+      yield* task.stopWhenDone
+      yield* TestClock.adjust("2 seconds")
+      strictEqual((yield* Effect.flip(task.run)).message, "drain took longer than 1000 ms")
+      // the text, and the end that waited for it
+      strictEqual((yield* task.drops).cancelled, 2)
+    }))
+
   it.effect("so do frames that have their time still to come", () =>
     Effect.gen(function*() {
       const { down, queue, task, times } = yield* start()
@@ -622,6 +685,8 @@ describe("end", () => {
         const { queue, task } = yield* start({ connection: { send: () => Effect.never }, destinations: ["ann"] })
         yield* queue(audio(4000), text("x", { pts: 1e6 }))
         yield* task.cancel()
+        // 100 chunks, one of which is being sent, and the text
+        strictEqual((yield* task.drops).cancelled, 101)
         return (yield* task.run)._tag
       })))
       strictEqual(tag, "Cancelled")

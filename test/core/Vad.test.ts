@@ -168,6 +168,16 @@ describe("make", () => {
       deepStrictEqual(down.filter(UserStartedSpeakingFrame.is), [])
     }))
 
+  it.effect("what the user says while they interrupt is not lost, however long it waits for the detector", () =>
+    Effect.gen(function*() {
+      const { layer, log } = scripted({ slow: 100 })
+      const steps = [...[0, 1, 2, 3, 4].map((value) => audio(value)), sleep(150), interrupt, sleep("2 seconds")]
+      const { down } = yield* run(Vad.make(options), steps, at1kHz).pipe(Effect.provide(layer))
+      const heard = down.filter((frame) => Frame.AudioRawFrame.is(frame)).map(({ audio }) => audio[0])
+      deepStrictEqual(heard, [0, 1, 2, 3, 4])
+      deepStrictEqual(log.windows.map(([first]) => first), [0, 1, 2, 3, 4])
+    }))
+
   it.effect("an interruption by others changes nothing", () =>
     Effect.gen(function*() {
       const { line } = yield* listen([

@@ -1,29 +1,11 @@
 import * as Pcm from "@apipeline/core/Pcm"
 import * as VadController from "@apipeline/core/VadController"
 import * as VoiceActivity from "@apipeline/core/VoiceActivity"
-import * as Wav from "@apipeline/core/Wav"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Result } from "effect"
-import * as fs from "node:fs"
-import * as path from "node:path"
-import { random } from "../utils/random.ts"
+import { Effect } from "effect"
+import { concat, noise, recording } from "../utils/speech.ts"
 
 const { deepStrictEqual, isAbove, isAtMost, isBelow, strictEqual } = assert
-
-const recording = (name: string): Int16Array =>
-  Result.getOrThrow(
-    Wav.decode(new Uint8Array(fs.readFileSync(path.join(import.meta.dirname, "..", "fixtures", "audio", name))))
-  ).samples
-
-/** White noise at a level in dBFS. */
-const noise = (length: number, dbfs: number): Int16Array => {
-  const { int } = random(7)
-  const peak = 32768 * Pcm.fromDecibels(dbfs) * Math.sqrt(3)
-  return Int16Array.from({ length }, () => Math.round(peak * (int(20001) / 10000 - 1)))
-}
-
-const concat = (...parts: ReadonlyArray<Int16Array>): Int16Array =>
-  Int16Array.from(parts.flatMap((part) => Array.from(part)))
 
 /** When speech begins and ends, in seconds. */
 const turns = Effect.fnUntraced(function*(samples: Int16Array, sampleRate = 16000) {
@@ -53,7 +35,7 @@ describe("layerEnergy", () => {
 
   it.effect("finds each of the recordings as one turn, in silence and in noise 25 dB below", () =>
     Effect.gen(function*() {
-      for (const name of ["goforward.wav", "cards-005.wav", "librivox-0880.wav"]) {
+      for (const name of ["goforward.wav", "cards-005.wav", "librivox-0880.wav"] as const) {
         const speech = recording(name)
         for (const below of [60, 25]) {
           const silent = concat(new Int16Array(16000), speech, new Int16Array(16000))

@@ -84,7 +84,12 @@ describe("VoiceFrames", () => {
     deepStrictEqual(of("data"), ["InterimTranscriptionFrame", "TranscriptionFrame", "VisionImageFrame"])
     deepStrictEqual(of("control"), ["LlmResponseEndFrame", "LlmResponseStartFrame"])
     strictEqual(of("system").length, classes.length - 5)
-    deepStrictEqual(classes.filter((one) => one.uninterruptible).map(({ tag }) => tag), ["FunctionCallResultFrame"])
+    deepStrictEqual(classes.filter((one) => one.uninterruptible).map(({ tag }) => tag), [
+      "FunctionCallCancelledFrame",
+      "FunctionCallResultFrame",
+      "FunctionCallsStartedFrame",
+      "TranscriptionFrame"
+    ])
   })
 
   it.effect("every one survives JSON, with its id", () =>

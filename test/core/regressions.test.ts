@@ -243,3 +243,38 @@ it.effect("takeOver of a stopped task whose scope has closed is refused", () =>
     }
     assert.isTrue(Exit.isFailure(second), "InvalidPipeline { field: \"task\" }")
   }))
+
+describe("more pushes than there is stack", () => {
+  // a worker's stack has room for half a million arguments
+  const many = 600_000
+  class Kept extends Frame.App<Kept>()("Kept", { n: Schema.Finite }, { uninterruptible: true }) {}
+
+  it.effect("an interruption cuts a handler that has pushed so many uninterruptible frames", () =>
+    Effect.gen(function*() {
+      let arrived = 0
+      let hold: Effect.Effect<void> = Effect.never
+      const burst = Processor.sync("Burst", {
+        TextFrame: (_, push) => {
+          push(text("first"))
+          for (let n = 0; n < many; n++) push(Kept.make({ n }))
+        }
+      })
+      const gate = Processor.effect("Gate", { TextFrame: () => hold, Kept: (frame, { push }) => push(frame) }, {
+        frames: [Kept]
+      })
+      const last = Processor.sync("Last", {
+        Kept: ({ n }) => {
+          if (n === arrived) arrived++
+        }
+      }, { frames: [Kept] })
+      const task = yield* PipelineTask.make(Pipeline.make(burst, gate, last))
+      yield* task.start
+      yield* task.queueFrame(text("go"))
+      yield* settle
+      hold = Effect.void
+      yield* task.interrupt
+      yield* task.stopWhenDone
+      yield* task.run
+      assert.strictEqual(arrived, many)
+    }))
+})

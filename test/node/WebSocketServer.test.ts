@@ -5,6 +5,7 @@ import * as Pipeline from "@apipeline/core/Pipeline"
 import * as PipelineTask from "@apipeline/core/PipelineTask"
 import * as Processor from "@apipeline/core/Processor"
 import * as TelephonyTransport from "@apipeline/core/TelephonyTransport"
+import { leaks } from "@apipeline/core/testing"
 import type * as TransportContract from "@apipeline/core/testing/TransportContract"
 import type * as Transport from "@apipeline/core/Transport"
 import {
@@ -15,6 +16,9 @@ import {
 import * as WebSocketServer from "@apipeline/node/WebSocketServer"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
+import { setFlagsFromString } from "node:v8"
+import { runInNewContext } from "node:vm"
+import * as selfsigned from "selfsigned"
 import { start } from "../utils/child.ts"
 import { transportContract } from "../utils/transportContract.ts"
 import { connect, rawClient, serve, type Served, type WebSocketClient } from "../utils/webSocket.ts"
@@ -167,7 +171,7 @@ describe("sessions", () => {
       ]])
       a.socket.close(1001)
       yield* closing(a)
-      yield* logged(served, /gone after .* s: the other side goes away \(1001\)/)
+      yield* logged(served, /gone after .* s: the other side goes away \(1001\)$/)
       say(b as any, "")
       b.socket.close()
       yield* gone(served)
@@ -277,6 +281,68 @@ describe("sessions", () => {
     }))
 })
 
+describe("over TLS", () => {
+  const certificate = Effect.promise(() =>
+    selfsigned.generate([{ name: "commonName", value: "127.0.0.1" }], {
+      keyType: "ec",
+      extensions: [{ name: "subjectAltName", altNames: [{ type: 7, ip: "127.0.0.1" }] }]
+    })
+  )
+
+  it.live("wss: audio and messages both ways, pings, a farewell", () =>
+    Effect.gen(function*() {
+      const { cert, private: key } = yield* certificate
+      const scope = yield* Scope.make()
+      const ping = { interval: "50 millis", timeout: "1 second" } as const
+      const served = yield* Scope.provide(serve({ paths, session: echo, ping }, { tls: { cert, key } }), scope)
+      assert.match(served.url, /^wss:/)
+      const client = yield* connect(`${served.url}/ws`, { ca: cert })
+      let pings = 0
+      client.socket.on("ping", () => pings++)
+      say(client, "hello")
+      client.socket.send(pipecat.encodeUnsafe(audio(200)))
+      yield* until(() => answers(client).length === 1 && heard(client) === 200 && pings > 1)
+      yield* Scope.close(scope, Exit.void)
+      deepStrictEqual(yield* closing(client), { code: 1001, reason: "the server goes away" })
+    }))
+
+  it.live("who does not trust the certificate, or does not speak TLS, has no session; others are not disturbed", () =>
+    Effect.gen(function*() {
+      const { cert, private: key } = yield* certificate
+      const served = yield* serve({ paths, session: echo }, { tls: { cert, key } })
+      const client = yield* connect(`${served.url}/ws`, { ca: cert })
+      assert.match((yield* Effect.flip(connect(`${served.url}/ws`))).message, /self.signed/)
+      yield* Effect.flip(connect(`ws://127.0.0.1:${served.port}/ws`))
+      say(client, "hello")
+      yield* until(() => answers(client).length === 1)
+      strictEqual(yield* served.server.connections, 1)
+    }))
+})
+
+describe("compression", () => {
+  it.live("a client that offers it is served without", () =>
+    Effect.gen(function*() {
+      const served = yield* serve({ paths, session: echo })
+      const client = yield* connect(`${served.url}/ws`, { perMessageDeflate: { threshold: 0 } })
+      strictEqual(client.socket.extensions, "")
+      const long = "x".repeat(100_000)
+      say(client, long)
+      client.socket.send(pipecat.encodeUnsafe(audio(200)))
+      yield* until(() => answers(client).length === 1 && heard(client) === 200)
+      deepStrictEqual(answers(client), [long])
+    }))
+
+  it.live("a client that compresses unasked breaks the rules", () =>
+    Effect.gen(function*() {
+      const served = yield* serve({ paths, session: echo })
+      const raw = yield* rawClient(served.port)
+      // final, compressed, binary; masked, two bytes
+      raw.write(Uint8Array.of(0xc2, 0x82, 0, 0, 0, 0, 1, 2))
+      yield* until(raw.isClosed)
+      yield* logged(served, /^gone/)
+    }))
+})
+
 describe("who may connect", () => {
   it.live("so many at once: 1013", () =>
     Effect.gen(function*() {
@@ -324,6 +390,14 @@ describe("who may connect", () => {
 })
 
 describe("faults", () => {
+  /** Whatever happens, nothing is left of it when the server has closed. */
+  const fault = (name: string, body: () => Effect.Effect<void, unknown, Scope.Scope>, timeout?: number): void =>
+    it.live(name, () =>
+      Effect.gen(function*() {
+        const [, alive] = yield* leaks(Effect.scoped(body()))
+        strictEqual(alive, 0, "fibers that are left")
+      }), timeout)
+
   /** A client that does well, all the time: what the others do must not be noticed. */
   const bystander = (served: Served) =>
     Effect.gen(function*() {
@@ -341,20 +415,20 @@ describe("faults", () => {
       })
     })
 
-  it.live("a client vanishes in the middle of a sentence", () =>
+  fault("a client vanishes in the middle of a sentence", () =>
     Effect.gen(function*() {
       const served = yield* serve({ paths, session: speaker(5000), farewellTimeout: "100 millis" })
       const [a, b] = [yield* connect(`${served.url}/ws`), yield* connect(`${served.url}/ws`)]
       yield* until(() => heard(a) > 200)
       a.socket.terminate()
-      yield* logged(served, /gone after .* s: the connection is broken \(1006\)/)
+      yield* logged(served, /gone after .* s: the connection is broken \(1006\)$/)
       const before = heard(b)
       yield* Effect.sleep(400)
       assert.isAtLeast(heard(b), before + 300)
       strictEqual((yield* served.server.clients).length, 1)
     }))
 
-  it.live("a half-open socket: nothing comes, not even the answer to a ping", () =>
+  fault("a half-open socket: nothing comes, not even the answer to a ping", () =>
     Effect.gen(function*() {
       const served = yield* serve({
         paths,
@@ -372,33 +446,37 @@ describe("faults", () => {
       assert.isBelow(raw.received(), 60_000)
     }))
 
-  it.live("garbage, a text frame, odd PCM, an impossible rate, a truncated message, an unknown one", () =>
-    Effect.gen(function*() {
-      const served = yield* serve({ paths, session: echo })
-      const check = yield* bystander(served)
-      const client = yield* connect(`${served.url}/ws`)
-      const good = pipecat.encodeUnsafe(audio(20))
-      const frames = [
-        Uint8Array.of(1, 2, 3, 255, 0),
-        "hello",
-        new Uint8Array(0),
-        // AudioRawFrame { audio: 3 bytes, sample_rate: 16000, num_channels: 1 }
-        Uint8Array.of(0x12, 0x0a, 0x1a, 0x03, 1, 2, 3, 0x20, 0x80, 0x7d, 0x28, 0x01),
-        // sample_rate: 0
-        Uint8Array.of(0x12, 0x08, 0x1a, 0x02, 1, 2, 0x20, 0x00, 0x28, 0x01),
-        good.subarray(0, good.length - 7),
-        Uint8Array.of(0x7a, 0x00)
-      ]
-      for (const frame of frames) client.socket.send(frame)
-      client.socket.send(pipecat.encodeUnsafe(audio(20, 7)))
-      client.socket.send(pipecat.encodeUnsafe(audio(100, 96_000)))
-      say(client, "still here")
-      yield* until(() => answers(client).length > 0 && heard(client) > 0)
-      deepStrictEqual(answers(client), ["still here"])
-      yield* check
-    }))
+  fault(
+    "garbage, a text frame, odd PCM, an impossible rate, a truncated message, an unknown one",
+    () =>
+      Effect.gen(function*() {
+        const served = yield* serve({ paths, session: echo })
+        const check = yield* bystander(served)
+        const client = yield* connect(`${served.url}/ws`)
+        const good = pipecat.encodeUnsafe(audio(20))
+        const frames = [
+          Uint8Array.of(1, 2, 3, 255, 0),
+          "hello",
+          new Uint8Array(0),
+          // AudioRawFrame { audio: 3 bytes, sample_rate: 16000, num_channels: 1 }
+          Uint8Array.of(0x12, 0x0a, 0x1a, 0x03, 1, 2, 3, 0x20, 0x80, 0x7d, 0x28, 0x01),
+          // sample_rate: 0
+          Uint8Array.of(0x12, 0x08, 0x1a, 0x02, 1, 2, 0x20, 0x00, 0x28, 0x01),
+          good.subarray(0, good.length - 7),
+          Uint8Array.of(0x7a, 0x00)
+        ]
+        for (const frame of frames) client.socket.send(frame)
+        client.socket.send(pipecat.encodeUnsafe(audio(20, 7)))
+        client.socket.send(pipecat.encodeUnsafe(audio(100, 96_000)))
+        say(client, "still here")
+        yield* until(() => answers(client).length > 0 && heard(client) > 0)
+        deepStrictEqual(answers(client), ["still here"])
+        yield* logged(served, /TransportInput: pipecat: found field number 0, expected a field number/)
+        yield* check
+      })
+  )
 
-  it.live("nothing but garbage: 1008", () =>
+  fault("nothing but garbage: 1008", () =>
     Effect.gen(function*() {
       const served = yield* serve({ paths, session: echo, limits: { invalidMessages: 10 } })
       const check = yield* bystander(served)
@@ -407,21 +485,22 @@ describe("faults", () => {
       const { code, reason } = yield* closing(client)
       strictEqual(code, 1008)
       assert.match(reason, /^too many messages that cannot be understood; the last: pipecat/)
+      yield* logged(served, /^gone after .* s: too many messages that cannot be understood; .* \(1008\)$/)
       yield* check
     }))
 
-  it.live("a frame that breaks the rules of WebSockets", () =>
+  fault("a frame that breaks the rules of WebSockets", () =>
     Effect.gen(function*() {
       const served = yield* serve({ paths, session: echo })
       const check = yield* bystander(served)
       const raw = yield* rawClient(served.port)
       raw.write(Uint8Array.of(0xff, 0xff, 0xff, 0xff))
       yield* until(raw.isClosed)
-      yield* logged(served, /^gone/)
+      yield* logged(served, /^gone after .* s: the read failed: .* \(1002\)$/)
       yield* check
     }))
 
-  it.live("an over-long message: 1009, by the limit of the path and by that of the server", () =>
+  fault("an over-long message: 1009, by the limit of the path and by that of the server", () =>
     Effect.gen(function*() {
       const served = yield* serve({ paths, session: echo, limits: { messageSize: 1000 } }, { messageSize: 100_000 })
       const check = yield* bystander(served)
@@ -434,7 +513,7 @@ describe("faults", () => {
       yield* check
     }))
 
-  it.live("a megabyte of base64", () =>
+  fault("a megabyte of base64", () =>
     Effect.gen(function*() {
       const served = yield* serve({ paths, session: echo })
       const check = yield* bystander(served)
@@ -445,20 +524,22 @@ describe("faults", () => {
       deepStrictEqual(answers(client), [message])
       say(client, { ...message, more: "x".repeat(2000) })
       strictEqual((yield* closing(client)).code, 1009)
+      yield* logged(served, /^gone after .* \(1009\)$/)
       yield* check
     }))
 
-  it.live("too many messages: 1008", () =>
+  fault("too many messages: 1008", () =>
     Effect.gen(function*() {
       const served = yield* serve({ paths, session: echo, limits: { messagesPerSecond: 110 } })
       const check = yield* bystander(served)
       const client = yield* connect(`${served.url}/ws`)
       for (let i = 0; i < 400; i++) say(client, i)
       deepStrictEqual(yield* closing(client), { code: 1008, reason: "more than 110 messages a second" })
+      yield* logged(served, /^gone after .* s: more than 110 messages a second \(1008\)$/)
       yield* check
     }))
 
-  it.live("a client that reads nothing costs bounded memory and is dropped, with a reason", () =>
+  fault("a client that reads nothing costs bounded memory and is dropped, with a reason", () =>
     Effect.gen(function*() {
       const flood = Uint8Array.from({ length: 32 * 1024 }, (_, i) => i)
       let sent = 0
@@ -489,7 +570,7 @@ describe("faults", () => {
       yield* check
     }))
 
-  it.live("a client that reads slowly is served slowly, and loses nothing", () =>
+  fault("a client that reads slowly is served slowly, and loses nothing", () =>
     Effect.gen(function*() {
       const served = yield* serve({
         paths,
@@ -515,10 +596,17 @@ describe("faults", () => {
       )
     }))
 
-  it.live("ten thousand connections leave nothing behind", () =>
+  fault("ten thousand connections leave nothing behind", () =>
     Effect.gen(function*() {
       const served = yield* serve({ paths, session: echo })
       const check = yield* bystander(served)
+      setFlagsFromString("--expose-gc")
+      const collect: () => void = runInNewContext("gc")
+      const held = (): number => {
+        collect()
+        const { arrayBuffers, heapUsed } = process.memoryUsage()
+        return heapUsed + arrayBuffers
+      }
       const handles = () => process.getActiveResourcesInfo().filter((name) => !/Immediate|TTY|Pipe/.test(name)).length
       const one = Effect.gen(function*() {
         const client = yield* connect(`${served.url}/ws`)
@@ -539,10 +627,15 @@ describe("faults", () => {
       yield* round(500)
       yield* settled
       const before = handles()
+      const [memory, lines] = [held(), served.log.length]
       yield* round(9500)
       yield* settled
       assert.isAtMost(handles(), before + 3)
       strictEqual(yield* served.server.connections, 10_001)
+      strictEqual(served.log.filter((line) => line.startsWith("gone after")).length, 10_000)
+      served.log.splice(lines)
+      // less than a KiB of each
+      assert.isBelow(held() - memory, 9500 * 1024)
       yield* check
     }), 120_000)
 })
@@ -623,7 +716,7 @@ describe("options", () => {
       WebSocketServer.layer({ paths, session: echo, ...options })
     assert.throws(
       make({ limits: { clients: 0 } }),
-      /limits.clients: found 0, expected a finite number greater than zero/
+      /^WebSocketServer: limits.clients: found 0, expected a finite number greater than zero/
     )
     assert.throws(make({ ping: { interval: 0 } }), /ping.interval: found 0/)
     assert.throws(make({ farewellTimeout: "-1 seconds" }), /farewellTimeout/)

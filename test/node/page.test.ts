@@ -14,7 +14,7 @@ import * as fs from "node:fs"
 import * as http from "node:http"
 import * as path from "node:path"
 import * as vm from "node:vm"
-import { start } from "../utils/child.ts"
+import { type Child, start } from "../utils/child.ts"
 import { root } from "../utils/run.ts"
 import * as Talk from "../utils/talk.ts"
 
@@ -417,21 +417,25 @@ describe("the page's audio", () => {
 })
 
 describe("examples/talk.ts", () => {
-  it("serves the page, says where, and ends when it is told to", async () => {
-    const port = 20_000 + Math.floor(Math.random() * 11_999)
-    const child = start(["examples/talk.ts", "--port", String(port), "--no-open"])
-    await child.printed(`Talk at http://localhost:${port}`)
-    const response = await fetch(`http://127.0.0.1:${port}/start`, { method: "POST" })
-    deepStrictEqual(await response.json(), { wsUrl: `ws://127.0.0.1:${port}/ws` })
-    const page = await fetch(`http://127.0.0.1:${port}/`)
-    assert.include(await page.text(), "<h1>Talk to the parrot</h1>")
+  it.each([["dialogue", "Talk to the bot"], ["parrot", "Talk to the parrot"]])(
+    "%s: serves the page, says where, and ends when it is told to",
+    async (bot, title) => {
+      const port = 20_000 + Math.floor(Math.random() * 11_999)
+      const talk = (): Child => start(["examples/talk.ts", "--port", String(port), "--bot", bot, "--no-open"])
+      const child = talk()
+      await child.printed(`Talk at http://localhost:${port}`)
+      const response = await fetch(`http://127.0.0.1:${port}/start`, { method: "POST" })
+      deepStrictEqual(await response.json(), { wsUrl: `ws://127.0.0.1:${port}/ws` })
+      const page = await fetch(`http://127.0.0.1:${port}/`)
+      assert.include(await page.text(), `<h1>${title}</h1>`)
 
-    const second = start(["examples/talk.ts", "--port", String(port), "--no-open"])
-    const { code, stderr, stdout } = await second.ended
-    strictEqual(code, 1)
-    assert.include(stdout + stderr, `there can be no server at port ${port}`)
+      const { code, stderr, stdout } = await talk().ended
+      strictEqual(code, 1)
+      assert.include(stdout + stderr, `there can be no server at port ${port}`)
 
-    child.kill("SIGINT")
-    strictEqual((await child.ended).code, 130)
-  })
+      child.kill("SIGINT")
+      strictEqual((await child.ended).code, 130)
+    },
+    60_000
+  )
 })

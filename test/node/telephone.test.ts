@@ -4,12 +4,14 @@ import * as Pipeline from "@apipeline/core/Pipeline"
 import * as PipelineTask from "@apipeline/core/PipelineTask"
 import * as Processor from "@apipeline/core/Processor"
 import type { Call, Vendor, Wire } from "@apipeline/core/Telephony"
+import { leaks } from "@apipeline/core/testing"
 import { InputDtmfFrame } from "@apipeline/core/VoiceFrames"
 import * as TelephoneServer from "@apipeline/node/TelephoneServer"
 import * as WebSocketServer from "@apipeline/node/WebSocketServer"
 import { assert, describe, it, vi } from "@effect/vitest"
-import { Effect, Exit, Layer, Logger, References, Schedule, Scope } from "effect"
+import { Effect, Exit, Layer, Logger, Redacted, References, Schedule, Scope } from "effect"
 import { HttpRouter } from "effect/http"
+import { createHmac } from "node:crypto"
 import * as Transcript from "../fixtures/telephony/transcript.ts"
 import { start } from "../utils/child.ts"
 import { connect, rawClient, type WebSocketClient } from "../utils/webSocket.ts"
@@ -350,6 +352,14 @@ describe("a call", () => {
 })
 
 describe("faults", () => {
+  /** Whatever happens, nothing is left of it when the server has closed. */
+  const fault = (name: string, body: () => Effect.Effect<void, unknown, Scope.Scope>, timeout?: number): void =>
+    it.live(name, () =>
+      Effect.gen(function*() {
+        const [, alive] = yield* leaks(Effect.scoped(body()))
+        strictEqual(alive, 0, "fibers that are left")
+      }), timeout)
+
   /** Somebody on the telephone who must not notice anything. */
   const bystander = (served: Served) =>
     Effect.gen(function*() {
@@ -363,21 +373,21 @@ describe("faults", () => {
       })
     })
 
-  it.live("a call that never starts", () =>
+  fault("a call that never starts", () =>
     Effect.gen(function*() {
       const served = yield* serve({ telephony: { startTimeout: "150 millis" } })
       const client = yield* connect(served.url)
       send(client, [json({ event: "connected", protocol: "Call", version: "1.0.0" })])
       deepStrictEqual(yield* closing(client), {
-        code: 1000,
+        code: 1008,
         reason: "no call: open took longer than 150 ms"
       })
-      yield* logged(served, /^gone after .* s: no call: open took longer than 150 ms \(1000\)$/)
+      yield* logged(served, /^gone after .* s: no call: open took longer than 150 ms \(1008\)$/)
       yield* nobody(served)
       strictEqual(served.sessions.length, 0)
     }))
 
-  it.live("somebody who leaves before the call starts", () =>
+  fault("somebody who leaves before the call starts", () =>
     Effect.gen(function*() {
       const served = yield* serve()
       const [a, b] = [yield* connect(served.url), yield* connect(served.url)]
@@ -388,20 +398,20 @@ describe("faults", () => {
       deepStrictEqual([served.sessions, served.hungUp], [[], []])
     }))
 
-  it.live("nothing but garbage before the call", () =>
+  fault("nothing but garbage before the call", () =>
     Effect.gen(function*() {
       const served = yield* serve({ limits: { invalidMessages: 10 } })
       const check = yield* bystander(served)
       const client = yield* connect(served.url)
       send(client, Array.from({ length: 40 }, (_, i) => i % 2 === 0 ? "garbage" : Uint8Array.of(1, 2, 3)))
       deepStrictEqual(yield* closing(client), {
-        code: 1000,
+        code: 1008,
         reason: "no call: 11 messages, none of which starts one"
       })
       yield* check
     }))
 
-  it.live("garbage, then a call", () =>
+  fault("garbage, then a call", () =>
     Effect.gen(function*() {
       const served = yield* serve()
       const client = yield* connect(served.url)
@@ -409,7 +419,7 @@ describe("faults", () => {
       yield* until("a session", () => served.sessions.length === 1)
     }))
 
-  it.live("two seconds of audio in one go with the start are no garbage", () =>
+  fault("two seconds of audio in one go with the start are no garbage", () =>
     Effect.gen(function*() {
       const served = yield* serve()
       const client = yield* connect(served.url)
@@ -418,7 +428,7 @@ describe("faults", () => {
       yield* until("it is heard", () => served.sessions[0]?.audio.length === 100)
     }))
 
-  it.live("garbage in a call: it goes on; nothing else, and it is over", () =>
+  fault("garbage in a call: it goes on; nothing else, and it is over", () =>
     Effect.gen(function*() {
       const served = yield* serve({ limits: { invalidMessages: 10 } })
       const check = yield* bystander(served)
@@ -431,13 +441,13 @@ describe("faults", () => {
       strictEqual(client.isClosed(), false)
       send(client, Array.from({ length: 30 }, () => "garbage"))
       const { code, reason } = yield* closing(client)
-      strictEqual(code, 1000)
+      strictEqual(code, 1008)
       match(reason, /^too many messages that cannot be understood; the last: /)
       yield* check
       deepStrictEqual(served.hungUp.map(({ vendor }) => vendor), ["twilio"])
     }))
 
-  it.live("somebody who vanishes in the middle of a call", () =>
+  fault("somebody who vanishes in the middle of a call", () =>
     Effect.gen(function*() {
       const served = yield* serve()
       const check = yield* bystander(served)
@@ -445,13 +455,13 @@ describe("faults", () => {
       yield* speak(session, 5000)
       yield* until("the bot speaks", () => heard(client, words.genesys) > 0)
       client.socket.terminate()
-      yield* logged(served, /^gone after .* s: the connection is broken \(1006\)/)
+      yield* logged(served, /^gone after .* s: the connection is broken \(1006\)$/)
       strictEqual((yield* served.server.calls).length, 1)
       deepStrictEqual(served.hungUp, [session.call])
       yield* check
     }))
 
-  it.live("a half-open socket: nothing comes, not even the answer to a ping", () =>
+  fault("a half-open socket: nothing comes, not even the answer to a ping", () =>
     Effect.gen(function*() {
       const served = yield* serve({ ping: { interval: "100 millis", timeout: "100 millis" } })
       const raw = yield* rawClient(served.port, "/calls")
@@ -459,7 +469,7 @@ describe("faults", () => {
       yield* until("it is closed", raw.isClosed)
     }))
 
-  it.live("an over-long message: 1009; too many: 1008", () =>
+  fault("an over-long message: 1009; too many: 1008", () =>
     Effect.gen(function*() {
       const served = yield* serve({ limits: { messagesPerSecond: 60 } })
       const check = yield* bystander(served)
@@ -472,7 +482,7 @@ describe("faults", () => {
       yield* check
     }))
 
-  it.live("somebody who does not read is dropped, with a reason", () =>
+  fault("somebody who does not read is dropped, with a reason", () =>
     Effect.gen(function*() {
       const served = yield* serve({
         limits: { buffered: 16 * 1024, slowness: "300 millis" },
@@ -487,7 +497,7 @@ describe("faults", () => {
       yield* check
     }))
 
-  it.live("a session that cannot be made: 1011, and the call is hung up", () =>
+  fault("a session that cannot be made: 1011, and the call is hung up", () =>
     Effect.gen(function*() {
       const served = yield* serve({ session: () => Effect.fail(new Error("no model")) })
       const client = yield* connect(served.url)
@@ -497,7 +507,7 @@ describe("faults", () => {
       strictEqual(served.hungUp.length, 1)
     }))
 
-  it.live("who may not call: 4003; too many: 1013", () =>
+  fault("who may not call: 4003; too many: 1013", () =>
     Effect.gen(function*() {
       const served = yield* serve({
         limits: { clients: 1 },
@@ -510,7 +520,80 @@ describe("faults", () => {
       deepStrictEqual(yield* closing(more), { code: 1013, reason: "1 clients are connected" })
     }))
 
-  it.live("five hundred calls leave nothing behind", () =>
+  fault(
+    "who has no signature of a vendor: 4003, and 401 for its document; who has is served",
+    () =>
+      Effect.gen(function*() {
+        const twilioSecret = { authToken: Redacted.make("12345"), origin: "https://example.com" }
+        const genesysSecret = { apiKey: Redacted.make("key"), clientSecret: Redacted.make("c2VjcmV0") }
+        const served = yield* serve({ answers: {}, signatures: { twilio: twilioSecret, genesys: genesysSecret } })
+        const hmac = (text: string) => createHmac("sha1", "12345").update(text).digest("base64")
+        const twilioHeaders = { "X-Twilio-Signature": hmac("wss://example.com/calls") }
+        const stranger = yield* connect(served.url)
+        deepStrictEqual(yield* closing(stranger), { code: 4003, reason: "not authorized" })
+        yield* logged(served, /^no signature: twilio: x-twilio-signature: found nothing, expected a signature$/)
+        const forger = yield* connect(served.url, {
+          headers: { "X-Twilio-Signature": hmac("wss://example.com/other") }
+        })
+        strictEqual((yield* closing(forger)).code, 4003)
+        const client = yield* connect(served.url, { headers: twilioHeaders })
+        send(client, twilio.opening)
+        yield* until("a session", () => served.sessions.length === 1)
+
+        const created = Math.floor(Date.now() / 1000)
+        const ids = {
+          "Audiohook-Organization-Id": "o",
+          "Audiohook-Session-Id": "s",
+          "Audiohook-Correlation-Id": "c",
+          "X-API-KEY": "key"
+        }
+        const names = ["@request-target", "@authority", ...Object.keys(ids).map((name) => name.toLowerCase())]
+        const input = `(${names.map((name) => `"${name}"`).join(" ")});keyid="key";nonce="n1";alg="hmac-sha256";` +
+          `created=${created};expires=${created + 10}`
+        const values = ["/calls", `127.0.0.1:${served.port}`, ...Object.values(ids)]
+        const base = [...names.map((name, i) => `"${name}": ${values[i]}`), `"@signature-params": ${input}`].join("\n")
+        const signature = createHmac("sha256", "secret").update(base).digest("base64")
+        const headers = { ...ids, "Signature-Input": `sig1=${input}`, Signature: `sig1=:${signature}:` }
+        const hook = yield* connect(served.url, { headers })
+        send(hook, record("genesys").opening)
+        yield* until("another session", () => served.sessions.length === 2)
+        deepStrictEqual((yield* served.server.calls).map(({ vendor }) => vendor), ["twilio", "genesys"])
+        const again = yield* connect(served.url, { headers })
+        strictEqual((yield* closing(again)).code, 4003)
+
+        const post = (signature: string | undefined, from: string) =>
+          Effect.promise(async () => {
+            const response = await fetch(`http://127.0.0.1:${served.port}/calls/twilio?a=1`, {
+              method: "POST",
+              body: new URLSearchParams({ From: from, CallSid: "CA1" }),
+              headers: signature === undefined ? {} : { "X-Twilio-Signature": signature }
+            })
+            return [response.status, await response.text()] as const
+          })
+        const good = hmac("https://example.com/calls/twilio?a=1CallSidCA1From+1555")
+        const [status, body] = yield* post(good, "+1555")
+        strictEqual(status, 200)
+        assert.include(body, `<Parameter name="from" value="+1555"/>`)
+        deepStrictEqual(yield* post(good, "+1556"), [401, "not signed"])
+        deepStrictEqual(yield* post(undefined, "+1555"), [401, "not signed"])
+        // what is not signed is not believed
+        const json = yield* Effect.promise(async () => {
+          const response = await fetch(`http://127.0.0.1:${served.port}/calls/twilio`, {
+            method: "POST",
+            body: `{"From":"+1666"}`,
+            headers: {
+              "content-type": "application/json",
+              "X-Twilio-Signature": hmac("https://example.com/calls/twilio")
+            }
+          })
+          return [response.status, await response.text()] as const
+        })
+        strictEqual(json[0], 200)
+        assert.notInclude(json[1], "+1666")
+      })
+  )
+
+  fault("five hundred calls leave nothing behind", () =>
     Effect.gen(function*() {
       const served = yield* serve()
       const handles = () => process.getActiveResourcesInfo().filter((name) => !/Immediate|TTY|Pipe/.test(name)).length
@@ -675,7 +758,7 @@ describe("options", () => {
       TelephoneServer.layer({ path: "/calls", session: () => Effect.never, ...options })
     assert.throws(
       make({ limits: { clients: 0 } }),
-      /limits.clients: found 0, expected a finite number/
+      /^TelephoneServer: limits.clients: found 0, expected a finite number/
     )
     assert.throws(make({ telephony: { startTimeout: 0 } }), /TelephoneServer: telephony.startTimeout: found 0 ms/)
     assert.throws(make({ farewellTimeout: "-1 seconds" }), /farewellTimeout/)

@@ -24,12 +24,16 @@ export interface Child {
 }
 
 /** Starts a program of this repository in a process of its own, which is killed when it takes too long for a test. */
-export const start = (args: ReadonlyArray<string>, input?: string): Child => {
+export const start = (
+  args: ReadonlyArray<string>,
+  input?: string,
+  { env, timeout = 40_000 }: { readonly env?: Record<string, string>; readonly timeout?: number } = {}
+): Child => {
   const child = spawn(process.execPath, args, {
     cwd: root,
-    env: { ...process.env, NO_COLOR: "1" },
+    env: { ...process.env, NO_COLOR: "1", ...env },
     stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
-    timeout: 40_000,
+    timeout,
     killSignal: "SIGKILL"
   })
   child.stdin?.on("error", () => {}).write(input!)

@@ -4,17 +4,17 @@ import * as path from "node:path"
 
 export const root = path.resolve(import.meta.dirname, "../..")
 
-/** Runs a command to its end, without input; unless it succeeds, what it printed is the failure. Gives its output. */
+/** Runs a command to its end; unless it succeeds, what it printed is the failure. Gives its output. */
 export const run = (
   command: string,
   args: ReadonlyArray<string>,
-  options: { readonly cwd?: string; readonly env?: Record<string, string> } = {}
+  options: { readonly cwd?: string; readonly env?: Record<string, string>; readonly input?: string } = {}
 ): string => {
   const { error, status, stderr, stdout } = spawnSync(command, args, {
     cwd: options.cwd ?? root,
     env: { ...process.env, ...options.env },
     encoding: "utf8",
-    stdio: ["ignore", "pipe", "pipe"],
+    input: options.input ?? "",
     timeout: 60_000
   })
   assert.strictEqual(status, 0, `${command} ${args.join(" ")}\n${error ?? ""}\n${stdout}\n${stderr}`)

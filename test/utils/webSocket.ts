@@ -12,7 +12,7 @@ export interface Served {
   readonly port: number
   readonly server: WebSocketServer.WebSocketServer["Service"]
   /** Lines of the log. */
-  readonly log: ReadonlyArray<string>
+  readonly log: Array<string>
 }
 
 /** Serves sessions at a port of its own, until the scope closes. */
@@ -36,7 +36,7 @@ export const serve = <E, R>(
     })
     const { context, port } = yield* Effect.retry(attempt, Schedule.recurs(10))
     const server = yield* Effect.provide(WebSocketServer.WebSocketServer.use(Effect.succeed), context)
-    return { url: `ws://127.0.0.1:${port}`, port, server, log } as Served
+    return { url: `${http.tls === undefined ? "ws" : "wss"}://127.0.0.1:${port}`, port, server, log } as Served
   })
 
 export interface WebSocketClient {

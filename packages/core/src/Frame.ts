@@ -176,8 +176,10 @@ const Millis = Schema.Finite.check(Internal.reporting(Schema.isGreaterThanOrEqua
 /**
  * One measurement of one processor, with the model it used where it used one.
  *
- * `Ttfb` is the time to the first byte, token or chunk; `Processing` the time a handler took; `TokenUsage` and
- * `CharacterUsage` are what a model or a voice was given and gave.
+ * `Ttfb` is the time to the first byte, token or chunk; `Processing` the time a handler took; `TokenUsage`,
+ * `CharacterUsage` and `AudioUsage` are what a model, a voice or a recogniser was given and gave. `Ttfa` is the time to
+ * the first sound of a voice, of which `silence` is in the audio; `Ttfat` the time to the first token of a model's answer,
+ * of which `thinking` passed after its first output, if that was a thought.
  *
  * ```ts
  * import { Frame } from "@apipeline/core"
@@ -190,6 +192,8 @@ const Millis = Schema.Finite.check(Internal.reporting(Schema.isGreaterThanOrEqua
  */
 export const Metric = Schema.TaggedUnion({
   Ttfb: { ...measured, milliseconds: Millis },
+  Ttfa: { ...measured, milliseconds: Millis, silence: Millis },
+  Ttfat: { ...measured, milliseconds: Millis, thinking: Schema.optionalKey(Millis) },
   Processing: { ...measured, milliseconds: Millis },
   TokenUsage: {
     ...measured,
@@ -199,7 +203,8 @@ export const Metric = Schema.TaggedUnion({
     cachedTokens: Schema.optionalKey(Natural),
     reasoningTokens: Schema.optionalKey(Natural)
   },
-  CharacterUsage: { ...measured, characters: Natural }
+  CharacterUsage: { ...measured, characters: Natural },
+  AudioUsage: { ...measured, seconds: Schema.Finite.check(Internal.reporting(Schema.isGreaterThanOrEqualTo(0))) }
 })
 
 /**

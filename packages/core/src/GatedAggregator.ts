@@ -37,6 +37,7 @@ export interface Options extends Limits {
  * - An interruption clears what is held, but for uninterruptible frames, unless the task does not allow interruptions.
  *   The gate stays as it is.
  * - `EndFrame` lets what is left go before it, as nothing will open the gate any more (`atEnd: "drop"` discards it).
+ * - What is held and does not go on counts as dropped.
  *   `StopTaskFrame` leaves it for the task that takes over.
  *
  * Throws a `TypeError` when `capacity` is not a positive integer.
@@ -75,17 +76,18 @@ export const make = (options: Options): Processor.Processor => {
         push(frame)
         return release(push)
       }
-      const error = backlog.add(frame)
+      const error = backlog.add(frame, push.dropped)
       if (error !== undefined) push.upstream(Frame.ErrorFrame.make({ error, processor: name }))
     }
     return {
       data: take,
       control: take,
-      onInterruption: () => backlog.cut(),
+      onInterruption: (_, push) => backlog.cut(push.dropped),
       onEnd: (_, push) => {
-        backlog.end()
+        backlog.end(push.dropped)
         release(push)
-      }
+      },
+      onCancel: (_, push) => backlog.cancel(push.dropped)
     }
   })
 }

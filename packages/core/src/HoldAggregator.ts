@@ -45,7 +45,7 @@ export interface Options extends Limits {
  * ```ts
  * import { HoldAggregator } from "@apipeline/core"
  *
- * new HoldAggregator.HoldOverflow({ processor: "Hold", capacity: 8 }).message // => "Hold holds 8 frames already: ..."
+ * new HoldAggregator.HoldOverflow({ processor: "Hold", capacity: 8 }).message // => "Hold holds 8 frames already: frames are dropped"
  * ```
  *
  * @category errors
@@ -59,6 +59,9 @@ export class HoldOverflow extends Schema.TaggedError<HoldOverflow>()("HoldOverfl
     return `${this.processor} holds ${this.capacity} frames already: frames are dropped`
   }
 }
+
+/** Tells the task of a frame that was held and does not go on. */
+type Dropped = (frame: Frame.Frame, reason: "full" | "interrupted" | "cancelled") => void
 
 /**
  * Frames that are held.
@@ -82,15 +85,21 @@ export class Backlog {
   }
 
   /** Gives the error to report when a frame had to be dropped. */
-  add(frame: Frame.Frame): HoldOverflow | undefined {
+  add(frame: Frame.Frame, dropped: Dropped): HoldOverflow | undefined {
     if (!droppable(frame)) {
       this.frames.push(frame)
       return undefined
     }
     const tooMany = this.data === this.capacity
-    if (tooMany && this.strategy === "dropping") return this.overflow()
-    if (tooMany) this.frames.splice(this.frames.findIndex(droppable), 1)
-    else this.data++
+    if (tooMany && this.strategy === "dropping") {
+      dropped(frame, "full")
+      return this.overflow()
+    }
+    if (tooMany) {
+      for (const oldest of this.frames.splice(this.frames.findIndex(droppable), 1)) {
+        dropped(oldest, "full")
+      }
+    } else this.data++
     this.frames.push(frame)
     return tooMany ? this.overflow() : undefined
   }
@@ -119,15 +128,22 @@ export class Backlog {
   }
 
   /** Only uninterruptible frames stay. */
-  cut(): void {
-    this.frames = this.frames.filter(Frame.isUninterruptible)
+  cut(dropped: Dropped, reason: "full" | "interrupted" | "cancelled" = "interrupted"): void {
+    const { frames } = this
+    this.frames = frames.filter(Frame.isUninterruptible)
     this.data = 0
     this.full = false
+    for (const frame of frames) if (!Frame.isUninterruptible(frame)) dropped(frame, reason)
   }
 
   /** The end: the frames that are to go on stay. */
-  end(): void {
-    if (this.drops) this.cut()
+  end(dropped: Dropped): void {
+    if (this.drops) this.cut(dropped, "cancelled")
+  }
+
+  /** Nothing goes on any more. */
+  cancel(dropped: Dropped): void {
+    for (const frame of this.takeAll()) dropped(frame, "cancelled")
   }
 }
 
@@ -142,7 +158,7 @@ export const check = (module: string, { capacity }: Limits): void => {
 const make = (
   held: Predicate.Predicate<Frame.Frame>,
   options: Options,
-  add: (backlog: Backlog, frame: Frame.Frame) => HoldOverflow | undefined
+  add: (backlog: Backlog, frame: Frame.Frame, dropped: Dropped) => HoldOverflow | undefined
 ): Processor.Processor => {
   const { name = "HoldAggregator", notifier } = options
   check("HoldAggregator", options)
@@ -154,7 +170,7 @@ const make = (
       }
       const take = (frame: Frame.Frame, push: Processor.Push): void => {
         if (!held(frame)) return push(frame)
-        const error = add(backlog, frame)
+        const error = add(backlog, frame, push.dropped)
         if (error !== undefined) push.upstream(Frame.ErrorFrame.make({ error, processor: name }))
       }
       const notified = (frame: Frame.Frame, push: Processor.Push): void => {
@@ -166,11 +182,12 @@ const make = (
         control: take,
         SyncNotifyFrame: notified,
         upstream: { SyncNotifyFrame: notified },
-        onInterruption: () => backlog.cut(),
+        onInterruption: (_, push) => backlog.cut(push.dropped),
         onEnd: (_, push) => {
-          backlog.end()
+          backlog.end(push.dropped)
           release(push)
-        }
+        },
+        onCancel: (_, push) => backlog.cancel(push.dropped)
       }
     })
   }
@@ -181,22 +198,34 @@ const make = (
       // All at one instant: then those that must wait for room are in line, where an interruption finds them.
       const release = (push: (frame: Frame.Frame) => Effect.Effect<void>): Effect.Effect<void> =>
         Effect.suspend(() => Effect.forEach(backlog.takeAll(), push, { concurrency: "unbounded", discard: true }))
-      const take = (frame: Frame.Frame, { push, report }: Processor.ProcessorContext): Effect.Effect<void> => {
-        if (!held(frame)) return push(frame)
-        const error = add(backlog, frame)
-        return error === undefined ? Effect.void : report(error)
-      }
+      /** Does something with what is held, and tells of what that drops. */
+      const telling = <A>(
+        { dropped }: Processor.ProcessorContext,
+        change: (dropped: Dropped) => A
+      ): Effect.Effect<A> =>
+        Effect.suspend(() => {
+          const told: Array<Effect.Effect<void>> = []
+          const result = change((frame, reason) => void told.push(dropped(frame, reason)))
+          return told.length === 0 ? Effect.succeed(result) : Effect.as(Effect.all(told, { discard: true }), result)
+        })
+      const take = (frame: Frame.Frame, context: Processor.ProcessorContext): Effect.Effect<void> =>
+        held(frame)
+          ? Effect.flatMap(
+            telling(context, (dropped) => add(backlog, frame, dropped)),
+            (error) => error === undefined ? Effect.void : context.report(error)
+          )
+          : context.push(frame)
       return {
         data: take,
         control: take,
         run: (_: undefined, { pushDownstream }: Processor.ProcessorContext): Effect.Effect<never> =>
           Effect.forever(Effect.andThen(notifier.wait, release(pushDownstream))),
-        onInterruption: (): Effect.Effect<void> => Effect.sync(() => backlog.cut()),
-        onEnd: (_: Frame.EndFrame, { pushDownstream }: Processor.ProcessorContext): Effect.Effect<void> =>
-          Effect.suspend(() => {
-            backlog.end()
-            return release(pushDownstream)
-          })
+        onInterruption: (_: Frame.StartInterruptionFrame, context: Processor.ProcessorContext): Effect.Effect<void> =>
+          telling(context, (dropped) => backlog.cut(dropped)),
+        onEnd: (_: Frame.EndFrame, context: Processor.ProcessorContext): Effect.Effect<void> =>
+          Effect.andThen(telling(context, (dropped) => backlog.end(dropped)), release(context.pushDownstream)),
+        onCancel: (_: Frame.CancelFrame, context: Processor.ProcessorContext): Effect.Effect<void> =>
+          telling(context, (dropped) => backlog.cancel(dropped))
       }
     })
   )
@@ -214,6 +243,7 @@ const make = (
  *   wait for the next notification.
  * - An interruption clears what is held, but for uninterruptible frames, unless the task does not allow interruptions.
  * - `EndFrame` releases what is left before it: nobody will notify any more (`atEnd: "drop"` discards it).
+ * - What is held and does not go on counts as dropped.
  *   `StopTaskFrame` leaves it for the task that takes over.
  *
  * Throws a `TypeError` when `capacity` is not a positive integer.
@@ -232,7 +262,7 @@ const make = (
  * @since 0.1.0
  */
 export const all = (held: Predicate.Predicate<Frame.Frame>, options: Options = {}): Processor.Processor =>
-  make(held, options, (backlog, frame) => backlog.add(frame))
+  make(held, options, (backlog, frame, dropped) => backlog.add(frame, dropped))
 
 /**
  * Makes a processor like {@link all} that holds the latest frame only: each one replaces the one before, which is
@@ -255,7 +285,7 @@ export const all = (held: Predicate.Predicate<Frame.Frame>, options: Options = {
  * @since 0.1.0
  */
 export const last = (held: Predicate.Predicate<Frame.Frame>, options: Options = {}): Processor.Processor =>
-  make(held, options, (backlog, frame) => {
-    backlog.cut()
-    return backlog.add(frame)
+  make(held, options, (backlog, frame, dropped) => {
+    backlog.cut(dropped, "full")
+    return backlog.add(frame, dropped)
   })

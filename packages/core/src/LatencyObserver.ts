@@ -7,7 +7,8 @@
  *   may know that moment better than `UserStoppedSpeakingFrame` tells it: see `silence`.
  * - The first words of a bot that speaks first are measured from the client's connection on.
  * - What is told between the two moments is in the breakdown, in the order in which it began: the rest of the user's
- *   turn, times to first byte, the first processing time of each processor, function calls.
+ *   turn, times to first byte, the first processing time of each processor, function calls; and the way from silence to
+ *   the text of what was said, to the first token of the answer, to its first audio.
  * - The user who speaks again, and an interruption, discard what was collected.
  *
  * Source: `UserBotLatencyObserver` of pipecat.
@@ -24,6 +25,8 @@ import {
   FunctionCallCancelledFrame,
   FunctionCallResultFrame,
   FunctionCallsStartedFrame,
+  LlmTextFrame,
+  TranscriptionFrame,
   UserStartedSpeakingFrame,
   UserStoppedSpeakingFrame
 } from "./VoiceFrames.ts"
@@ -33,13 +36,16 @@ import {
  *
  * **Details**
  *
- * `UserTurn` is the time from silence to the decision that the user's turn is over.
+ * `UserTurn` is the time from silence to the decision that the user's turn is over. `Text`, `Token` and `Audio` follow each
+ * other: from silence to the last text of the user (0 where that came first), from there to the first token of the model,
+ * and from there to the first audio of the bot; together they are the latency. Without a text or a token there are none of
+ * them.
  *
  * @category models
  * @since 0.1.0
  */
 export interface Step {
-  readonly what: "UserTurn" | "Ttfb" | "Processing" | "FunctionCall"
+  readonly what: "UserTurn" | "Ttfb" | "Processing" | "FunctionCall" | "Text" | "Token" | "Audio"
   readonly name: string
   /** Milliseconds since the epoch, by the task's `Clock`. */
   readonly since: number
@@ -90,6 +96,8 @@ const tagsOf = (options: Options): ReadonlyArray<string> => [
   FunctionCallCancelledFrame.tag,
   FunctionCallResultFrame.tag,
   FunctionCallsStartedFrame.tag,
+  LlmTextFrame.tag,
+  TranscriptionFrame.tag,
   UserStartedSpeakingFrame.tag,
   UserStoppedSpeakingFrame.tag,
   ...(options.silence === undefined ? [] : [options.silence.tag])
@@ -103,6 +111,9 @@ class Watch {
   /** When the client was connected, while neither has spoken. */
   private connected: number | undefined = undefined
   private greeted = false
+  /** When the user's last text came, and the first token after it. */
+  private text: number | undefined = undefined
+  private token: number | undefined = undefined
   private steps: Array<Step> = []
   private readonly calls = new Map<string, number>()
   private readonly once = new Once()
@@ -131,9 +142,13 @@ class Watch {
     }
     if (UserStartedSpeakingFrame.is(frame)) {
       this.forget()
-      this.silent = this.connected = undefined
+      this.silent = this.connected = this.text = undefined
       this.detected = false
       this.greeted = true
+    } else if (TranscriptionFrame.is(frame)) {
+      if (this.token === undefined) this.text = at
+    } else if (LlmTextFrame.is(frame)) {
+      if (this.silent !== undefined || this.connected !== undefined) this.token ??= at
     } else if (UserStoppedSpeakingFrame.is(frame)) {
       if (this.silent !== undefined && this.detected) this.add("UserTurn", "user", this.silent, at)
       else this.silent = at
@@ -165,17 +180,29 @@ class Watch {
   private answer(at: number): ReadonlyArray<Latency> {
     const since = this.silent ?? this.connected
     const _tag = this.silent === undefined ? "Greeting" : "Answer"
+    if (since !== undefined) this.way(since, at)
     const steps = this.steps.toSorted((a, b) => a.since - b.since)
     this.forget()
-    this.silent = this.connected = undefined
+    this.silent = this.connected = this.text = undefined
     this.detected = false
     this.greeted = true
     return since === undefined ? none : [{ _tag, milliseconds: at - since, at, steps }]
   }
 
+  /** From silence to text, to token, to audio. */
+  private way(since: number, at: number): void {
+    const { text, token } = this
+    const heard = text === undefined ? since : Math.max(since, text)
+    if (text !== undefined) this.add("Text", "user", since, heard)
+    if (token === undefined) return
+    this.add("Token", "model", heard, token)
+    this.add("Audio", "bot", token, at)
+  }
+
   /** What was collected is stale. */
   private forget(): void {
     this.steps = []
+    this.token = undefined
     this.calls.clear()
   }
 }

@@ -135,7 +135,11 @@ export interface ProcessorMetrics {
   readonly queueHighWater: number
 }
 
-/** Counts for one processor; every number goes to the task's snapshot and to Effect's registry. */
+/**
+ * Counts for one processor; every number goes to the task's snapshot and to Effect's registry.
+ *
+ * @internal
+ */
 export class Meter {
   readonly in: Record<Frame.Kind, number> = { system: 0, control: 0, data: 0 }
   readonly out: Record<Frame.Kind, number> = { system: 0, control: 0, data: 0 }

@@ -83,6 +83,11 @@ export interface Options<Apps extends AppClasses = AppClasses> {
   readonly strategy?: MailboxStrategy | undefined
   /** Bounds the upstream mailbox too, which must then drop: waiting there could end in a deadlock. Default: unbounded. */
   readonly upstreamMailbox?: { readonly capacity: number; readonly strategy: "dropping" | "sliding" } | undefined
+  /**
+   * Frames that still wait for it after an interruption, though that cuts what waits: what a user says while they
+   * interrupt. Default: none.
+   */
+  readonly keeps?: ReadonlyArray<Frame.AnyClass> | undefined
   /** Default: typed failures are reported, defects are fatal. */
   readonly onError?: ErrorPolicy | ((cause: Cause.Cause<unknown>) => ErrorPolicy) | undefined
 }
@@ -135,6 +140,7 @@ export interface TokenUsage {
  *
  * - The task's `enableMetrics` turns on times, `enableUsageMetrics` usage. With `reportOnlyInitialTtfb`, TTFB is
  *   reported once, and once more after each interruption.
+ * - TTFA and TTFAT are reported once after each start of TTFB; TTFA only if TTFB was.
  * - A stop without a start reports nothing. A stop that lies before the start reports nothing and ends the measurement.
  * - An interruption ends measurements without a report. What an interrupted handler stops while it unwinds is not
  *   reported either.
@@ -162,6 +168,10 @@ export interface Metrics<out Result> {
   /** Time to the first byte, token or chunk: from here. */
   readonly startTtfb: (options?: MeasureOptions) => Result
   readonly stopTtfb: (options?: MeasureOptions) => Result
+  /** What came first is audio that begins with so many milliseconds of silence: the time to the first sound (TTFA). */
+  readonly ttfa: (silence: number) => Result
+  /** The first token of an answer is there, which may come after thoughts (TTFAT): from the start of TTFB, too. */
+  readonly stopTtfat: () => Result
   readonly startProcessing: (options?: MeasureOptions) => Result
   readonly stopProcessing: (options?: MeasureOptions) => Result
   readonly tokenUsage: (usage: TokenUsage) => Result
@@ -170,6 +180,8 @@ export interface Metrics<out Result> {
     characters: string | number,
     options?: { readonly model?: string | undefined }
   ) => Result
+  /** Seconds of audio. */
+  readonly audioUsage: (seconds: number, options?: { readonly model?: string | undefined }) => Result
 }
 
 /**
@@ -184,6 +196,11 @@ export interface Push {
   readonly upstream: (frame: Frame.Frame) => void
   /** Barge-in from here, in both directions. The handler goes on; what it pushes from now on is new. */
   readonly interrupt: () => void
+  /**
+   * Says that a frame which this processor has kept will not go on: the task counts it, observers see it. Default:
+   * `interrupted`.
+   */
+  readonly dropped: (frame: Frame.Frame, reason?: "full" | "interrupted" | "cancelled") => void
   readonly metrics: Metrics<void>
 }
 
@@ -217,6 +234,16 @@ export interface ProcessorContext {
   readonly recovered: Effect.Effect<void>
   /** What the kernel does when a handler fails: the processor's error policy decides. */
   readonly reportCause: (cause: Cause.Cause<unknown>) => Effect.Effect<void>
+  /**
+   * Says that a frame which this processor has kept will not go on: the task counts it, observers see it. Default:
+   * `interrupted`.
+   */
+  readonly dropped: (frame: Frame.Frame, reason?: "full" | "interrupted" | "cancelled") => Effect.Effect<void>
+  /**
+   * Says that this processor has still something to push, of its own accord: the end of the task waits at the way in until
+   * what this gives has been run. A `drainTimeout` of the task limits that.
+   */
+  readonly hold: Effect.Effect<Effect.Effect<void>>
   readonly metrics: Metrics<Effect.Effect<void>>
   /** The span that work belongs to now, where the task is traced: see `Tracing`. */
   readonly span: Effect.Effect<Tracer.AnySpan | undefined>

@@ -324,8 +324,10 @@ type ServicesOf<Services> = Merged<Services> extends Pipeline.Pipeline<any, infe
  *
  * **Gotchas**
  *
- * A service that never finishes a frame, and is replaced by hand, makes its successor wait, until an interruption stops
- * it.
+ * - A service that never finishes a frame, and is replaced by hand, makes its successor wait, until an interruption stops
+ *   it.
+ * - What a lost service has collected of several frames is gone with it, as the audio of an utterance is: see
+ *   `SpeechToText.failover` and `TextToSpeech.failover`, which lose nothing, and for a model the plan of `Llm.make`.
  *
  * @example
  * ```ts

@@ -10,7 +10,6 @@ import * as Result from "effect/Result"
 import * as Frame from "./Frame.ts"
 import { type FormatConverter, hasFormat, makeFormatConverter } from "./internal/audioFormat.ts"
 import { isAlike } from "./internal/monoAudio.ts"
-import { PlayoutFrame } from "./internal/playout.ts"
 import { InvalidMessage, TransportError } from "./internal/transportError.ts"
 import * as Processor from "./Processor.ts"
 import {
@@ -238,11 +237,7 @@ export const make = (options: Options = {}): TransportInput => {
       ...audioStreaming,
       AudioRawFrame: (frame: Frame.AudioRawFrame, context: Processor.ProcessorContext): Effect.Effect<void> =>
         Effect.suspend(() => hear(frame, context)),
-      upstream: {
-        ...audioStreaming,
-        // the kernel does not let the task end while a handler is at work
-        OutputTransportPlayoutFrame: (frame: PlayoutFrame): Effect.Effect<void> => frame.idle as Effect.Effect<void>
-      },
+      upstream: audioStreaming,
       onStart: (frame: Frame.StartFrame): Effect.Effect<void> =>
         Effect.sync(() => {
           format = { ...format, sampleRate: options.sampleRate ?? frame.audioInSampleRate }
@@ -263,7 +258,7 @@ export const make = (options: Options = {}): TransportInput => {
         )
     })),
     {
-      frames: [InputTransportStartAudioStreamingFrame, InputTransportStopAudioStreamingFrame, PlayoutFrame]
+      frames: [InputTransportStartAudioStreamingFrame, InputTransportStopAudioStreamingFrame]
     }
   )
 

@@ -15,7 +15,7 @@ import * as Scope from "effect/Scope"
 import * as AudioMixer from "./AudioMixer.ts"
 import type * as Frame from "./Frame.ts"
 import type { Connection } from "./internal/connection.ts"
-import { type Playback as State, Playout, PlayoutFrame, type Sent } from "./internal/playout.ts"
+import { type Playback as State, Playout, type Sent } from "./internal/playout.ts"
 import { InvalidOutput, TimedOut, TransportError } from "./internal/transportError.ts"
 import * as Processor from "./Processor.ts"
 import {
@@ -149,8 +149,8 @@ const isMessage = (frame: Frame.Frame): boolean => OutputTransportMessageFrame.i
  *   played, so that processors behind the output know what was heard. A frame (but audio) with a `pts` goes on at that
  *   time, in milliseconds since the start of the task. `OutputTransportMessageFrame`s are sent behind the audio before
  *   them, `OutputTransportMessageUrgentFrame`s at once; neither goes on.
- * - An interruption records what was played, drops what waits (but not what is uninterruptible), cuts every destination,
- *   sends `BotInterruptedFrame` and `BotStoppedSpeakingFrame` both ways, and tells the other side to clear what it has.
+ * - An interruption records what was played, drops what waits (but not what is uninterruptible) and says so to the task,
+ *   which counts it in chunks and frames (`drops`), cuts every destination, sends `BotInterruptedFrame` and `BotStoppedSpeakingFrame` both ways, and tells the other side to clear what it has.
  * - `EndFrame` waits until everything has been played.
  * - A frame that cannot be sent is reported, the first of a row: the pipeline goes on.
  * - Where there is an `AudioMixer`, its background is sent too, also while the bot is silent.
@@ -284,6 +284,13 @@ export const make = (connection: Connection, options: Options = {}): TransportOu
       Effect.forEach([...playouts.values()], (playout) => playout.awaitIdle, { discard: true })
     )
 
+    /** Whoever is further up sees the bot finish what it says: only then is the task to end. */
+    const holdEnd = (context: Processor.ProcessorContext): Effect.Effect<void> =>
+      Effect.flatMap(
+        context.hold,
+        (release) => Effect.asVoid(Effect.forkIn(Effect.ensuring(awaitIdle, release), scope))
+      )
+
     /** Does something that a playout will take time for, and says so. */
     const enqueue = <A>(
       context: Processor.ProcessorContext,
@@ -292,9 +299,7 @@ export const make = (connection: Connection, options: Options = {}): TransportOu
     ): readonly [result: A, wait: Effect.Effect<void>] => {
       const wasIdle = [...playouts.values()].every(({ isIdle }) => isIdle)
       const result = put()
-      const wait = wasIdle && !playout.isIdle
-        ? Effect.andThen(context.pushUpstream(PlayoutFrame.make({ idle: awaitIdle })), playout.awaitRoom)
-        : playout.awaitRoom
+      const wait = wasIdle && !playout.isIdle ? Effect.andThen(holdEnd(context), playout.awaitRoom) : playout.awaitRoom
       return [result, wait]
     }
 
@@ -360,11 +365,12 @@ export const make = (connection: Connection, options: Options = {}): TransportOu
           const broadcast = broadcastWith(context)
           const told: Array<Effect.Effect<void>> = []
           for (const [destination, playout] of playouts) {
-            const cut = playout.interrupt()
-            if (cut === undefined) continue
+            const { frames, utterance } = playout.interrupt()
+            for (const frame of frames) told.push(context.dropped(frame))
+            if (utterance === undefined) continue
             const about = destination === undefined ? {} : { metadata: { destination } }
             told.push(
-              broadcast(() => BotInterruptedFrame.make({ ...cut, ...about })),
+              broadcast(() => BotInterruptedFrame.make({ ...utterance, ...about })),
               broadcast(() => BotStoppedSpeakingFrame.make(about))
             )
           }
@@ -376,6 +382,11 @@ export const make = (connection: Connection, options: Options = {}): TransportOu
                 .reportCause
             )
           return Effect.andThen(Effect.all(told, { discard: true }), cleared)
+        }),
+      onCancel: (_: Frame.CancelFrame, context: Processor.ProcessorContext): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          const left = [...playouts.values()].flatMap((playout) => playout.left)
+          return Effect.forEach(left, (frame) => context.dropped(frame, "cancelled"), { discard: true })
         }),
       onEnd: (): Effect.Effect<void> =>
         Effect.suspend(() => {

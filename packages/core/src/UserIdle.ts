@@ -54,6 +54,7 @@ const frames = [
  *
  * - The time runs from `BotStoppedSpeakingFrame` on, once for each, unless the user is speaking or functions are being
  *   called. What comes next stops it: the user or the bot starts speaking, or functions are called.
+ * - After a turn of the user it runs again when the bot has spoken: a turn without an answer is not followed by it.
  * - `UserIdleTimeoutFrame` sets the duration, 0 turns it off. Where everybody is silent already, the time starts anew.
  * - All these frames count in both directions, and go on.
  * - `onIdle` runs beside the frames and is not stopped by them. When it fails, that is reported.

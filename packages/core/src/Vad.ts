@@ -142,8 +142,8 @@ const fill = (one: Listening, samples: Float32Array): number => {
  *   reported, and the old ones stay.
  * - When the detector fails, that is reported once, and audio passes. When the failure can be retried, a new one is made
  *   after 1 second, then 2, up to 30; otherwise the processor is of no more use.
- * - An interruption changes nothing: it is what somebody who speaks causes. `StopTaskFrame` leaves a speech that has
- *   begun to the task that takes over.
+ * - An interruption changes nothing: it is what somebody who speaks causes, and audio that waits for the detector is
+ *   what they say. `StopTaskFrame` leaves a speech that has begun to the task that takes over.
  *
  * Throws a `TypeError` when the options cannot work.
  *
@@ -353,6 +353,6 @@ export const make = (options: Options = {}): Processor.Processor<never, VoiceAct
           }))
       }
     }),
-    { frames: [VadUpdateFrame] }
+    { frames: [VadUpdateFrame], keeps: [Frame.AudioRawFrame] }
   )
 }

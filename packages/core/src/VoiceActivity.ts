@@ -95,7 +95,8 @@ export interface Service {
  *   return yield* detector.probability(new Float32Array(detector.windowSize))
  * }).pipe(Effect.scoped, Effect.provide(VoiceActivity.layerEnergy()))
  *
- * (await Effect.runPromise(program)) < 0.01 // => true
+ * const confidence = await Effect.runPromise(program)
+ * confidence < 0.01 // => true
  * ```
  *
  * @category services

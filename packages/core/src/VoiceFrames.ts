@@ -203,7 +203,8 @@ export class UserIdleTimeoutFrame extends Frame.App<UserIdleTimeoutFrame>()("Use
  *
  * **Details**
  *
- * `timestamp` is when, in ISO 8601. `finalized`: no more text will follow for this turn.
+ * `timestamp` is when, in ISO 8601. `finalized`: no more text will follow for this turn. It survives interruptions: what
+ * a user says causes them, and must not be lost by them.
  *
  * @example
  * ```ts
@@ -220,7 +221,7 @@ export class TranscriptionFrame extends Frame.App<TranscriptionFrame>()("Transcr
   userId: Schema.String,
   timestamp: Schema.String,
   finalized: Schema.optionalKey(Schema.Boolean)
-}) {}
+}, { uninterruptible: true }) {}
 
 /**
  * What a user seems to be saying: it may still change, and a `TranscriptionFrame` replaces it.
@@ -356,7 +357,8 @@ export class LlmMessagesAppendFrame extends Frame.App<LlmMessagesAppendFrame>()(
 }, { uninterruptible: true }) {}
 
 /**
- * A model has begun to answer: the text up to `LlmResponseEndFrame` belongs together.
+ * A model has begun to answer: the text up to `LlmResponseEndFrame` belongs together. `skipTts`: it is to be read, not
+ * spoken.
  *
  * @example
  * ```ts
@@ -368,9 +370,9 @@ export class LlmMessagesAppendFrame extends Frame.App<LlmMessagesAppendFrame>()(
  * @category responses
  * @since 0.1.0
  */
-export class LlmResponseStartFrame
-  extends Frame.App<LlmResponseStartFrame>()("LlmResponseStartFrame", {}, { kind: "control" })
-{}
+export class LlmResponseStartFrame extends Frame.App<LlmResponseStartFrame>()("LlmResponseStartFrame", {
+  skipTts: Schema.optionalKey(Schema.Boolean)
+}, { kind: "control" }) {}
 
 /**
  * A piece of an answer, as the model gives it.
@@ -425,7 +427,8 @@ export class VisionImageFrame extends Frame.App<VisionImageFrame>()("VisionImage
 
 /**
  * A model has asked for functions to be called: each id is answered by a `FunctionCallResultFrame` or a
- * `FunctionCallCancelledFrame`. `functionNames` are in the order of the ids.
+ * `FunctionCallCancelledFrame`. `functionNames` are in the order of the ids, `responseId` is the id of the
+ * `LlmResponseStartFrame` of the answer that asked.
  *
  * @example
  * ```ts
@@ -439,11 +442,13 @@ export class VisionImageFrame extends Frame.App<VisionImageFrame>()("VisionImage
  */
 export class FunctionCallsStartedFrame extends Frame.App<FunctionCallsStartedFrame>()("FunctionCallsStartedFrame", {
   callIds: Schema.Array(Schema.String),
-  functionNames: Schema.optionalKey(Schema.Array(Schema.String))
-}, { kind: "system" }) {}
+  functionNames: Schema.optionalKey(Schema.Array(Schema.String)),
+  responseId: Schema.optionalKey(Schema.Int)
+}, { kind: "system", uninterruptible: true }) {}
 
 /**
- * A function that a model asked for is being called now, here or by the client.
+ * A function that a model asked for is being called now, here or by the client. `background`: the conversation does not
+ * wait for its result.
  *
  * @example
  * ```ts
@@ -460,12 +465,13 @@ export class FunctionCallInProgressFrame
   extends Frame.App<FunctionCallInProgressFrame>()("FunctionCallInProgressFrame", {
     callId: Schema.String,
     functionName: Schema.String,
-    arguments: Schema.Unknown
-  }, { kind: "system" })
+    arguments: Schema.Unknown,
+    background: Schema.optionalKey(Schema.Boolean)
+  }, { kind: "system", uninterruptible: true })
 {}
 
 /**
- * A function that a model asked for has returned.
+ * A function that a model asked for has returned. `isFailure`: the result says what went wrong.
  *
  * @example
  * ```ts
@@ -479,7 +485,8 @@ export class FunctionCallInProgressFrame
  */
 export class FunctionCallResultFrame extends Frame.App<FunctionCallResultFrame>()("FunctionCallResultFrame", {
   callId: Schema.String,
-  result: Schema.Unknown
+  result: Schema.Unknown,
+  isFailure: Schema.optionalKey(Schema.Boolean)
 }, { kind: "system", uninterruptible: true }) {}
 
 /**
@@ -497,7 +504,7 @@ export class FunctionCallResultFrame extends Frame.App<FunctionCallResultFrame>(
  */
 export class FunctionCallCancelledFrame extends Frame.App<FunctionCallCancelledFrame>()("FunctionCallCancelledFrame", {
   callId: Schema.String
-}, { kind: "system" }) {}
+}, { kind: "system", uninterruptible: true }) {}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // speech
@@ -535,7 +542,8 @@ export class TtsStoppedFrame extends Frame.App<TtsStoppedFrame>()("TtsStoppedFra
 
 /**
  * Text that is being spoken, most often one word: it travels with the audio, so that it leaves the output when it is
- * heard. `segmentId` names the `AggregatedTextFrame` that it is part of.
+ * heard. `segmentId` names the `AggregatedTextFrame` that it is part of. With `appendToContext: false` it is heard, but is
+ * no part of the conversation that a model sees.
  *
  * @example
  * ```ts
@@ -549,7 +557,8 @@ export class TtsStoppedFrame extends Frame.App<TtsStoppedFrame>()("TtsStoppedFra
  */
 export class TtsTextFrame extends Frame.App<TtsTextFrame>()("TtsTextFrame", {
   text: Schema.String,
-  segmentId: Schema.optionalKey(Schema.Int)
+  segmentId: Schema.optionalKey(Schema.Int),
+  appendToContext: Schema.optionalKey(Schema.Boolean)
 }) {}
 
 /**
@@ -558,7 +567,8 @@ export class TtsTextFrame extends Frame.App<TtsTextFrame>()("TtsTextFrame", {
  * **Details**
  *
  * `aggregatedBy` is `sentence`, `word`, `token` or a name of your own. `willBeSpoken`: there will be audio. `segmentId`
- * is what `TtsTextFrame` and `AggregatedTextProgressFrame` call it; default: the frame's id.
+ * is what `TtsTextFrame` and `AggregatedTextProgressFrame` call it; default: the frame's id. One that will not be spoken
+ * and has the `segmentId` of one that was to be is the rest of that, of which there is no audio after all.
  *
  * @example
  * ```ts

@@ -9,6 +9,7 @@ import * as FiberMap from "effect/FiberMap"
 import type * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Frame from "./Frame.ts"
+import { makePhrases } from "./internal/phrases.ts"
 import type * as Notifier from "./Notifier.ts"
 import * as Processor from "./Processor.ts"
 import { InterimTranscriptionFrame, TranscriptionFrame, UserSpeakingFrame } from "./VoiceFrames.ts"
@@ -32,29 +33,6 @@ export interface Options<E = never, R = never> {
   readonly onWake?: ((phrase: string, userId: string) => Effect.Effect<unknown, E, R>) | undefined
   /** Run when the timeout has passed. Default: nothing. */
   readonly onSleep?: ((userId: string) => Effect.Effect<unknown, E, R>) | undefined
-}
-
-/** What a word consists of, in a regular expression. */
-const letter = "[\\p{L}\\p{N}\\p{M}]"
-
-/** A letter of a script that puts no space between words. */
-const unspaced =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u
-
-interface Phrase {
-  readonly phrase: string
-  readonly pattern: RegExp
-}
-
-const compile = (phrase: string, index: number): Phrase => {
-  const words = phrase.normalize("NFC").match(new RegExp(`${letter}+`, "gu"))
-  if (words === null) {
-    throw new TypeError(`WakeFilter: phrases[${index}]: found ${JSON.stringify(phrase)}, expected at least one word`)
-  }
-  const before = unspaced.test(words[0]!) ? "" : `(?<!${letter})`
-  const after = unspaced.test(words.at(-1)!) ? "" : `(?!${letter})`
-  const between = `[^\\p{L}\\p{N}\\p{M}]*`
-  return { phrase, pattern: new RegExp(before + words.join(between) + after, "iu") }
 }
 
 interface User {
@@ -99,13 +77,10 @@ interface User {
 export const make = <E = never, R = never>(
   options: Options<E, R>
 ): Processor.Processor<E, Exclude<R, Scope.Scope>> => {
-  if (options.phrases.length === 0) throw new TypeError("WakeFilter: phrases: found none, expected at least one")
-  const phrases = options.phrases.map(compile)
+  const phrases = makePhrases("WakeFilter", options.phrases)
   const timeout = Duration.fromInputUnsafe(options.timeout ?? "3 seconds")
   const renews = options.renew !== false
   const { onSleep, onWake } = options
-  // more than any phrase needs, with the punctuation that may be in it
-  const longest = 64 + 2 * Math.max(...options.phrases.map((phrase) => phrase.length))
   return Processor.effect(
     options.name ?? "WakeFilter",
     Effect.gen(function*() {
@@ -129,21 +104,16 @@ export const make = <E = never, R = never>(
         if (user.awake) {
           return Effect.andThen(renews ? startTimer(userId, context) : Effect.void, context.push(frame))
         }
-        const heard = (user.heard === "" ? text : `${user.heard} ${text}`).normalize("NFC")
-        for (const { pattern, phrase } of phrases) {
-          const match = pattern.exec(heard)
-          if (match === null) continue
-          const from = heard.slice(match.index)
-          user.awake = true
-          return startTimer(userId, context).pipe(
-            Effect.andThen(
-              onWake === undefined ? Effect.void : Effect.catchCause(onWake(phrase, userId), context.reportCause)
-            ),
-            Effect.andThen(context.push(from === text ? frame : Frame.copy(frame, { text: from })))
-          )
-        }
-        user.heard = heard.slice(-longest)
-        return Effect.void
+        user.heard = phrases.append(user.heard, text)
+        const found = phrases.find(user.heard)
+        if (found === undefined) return Effect.void
+        user.awake = true
+        return startTimer(userId, context).pipe(
+          Effect.andThen(
+            onWake === undefined ? Effect.void : Effect.catchCause(onWake(found.phrase, userId), context.reportCause)
+          ),
+          Effect.andThen(context.push(found.from === text ? frame : Frame.copy(frame, { text: found.from })))
+        )
       }
       return {
         TranscriptionFrame: hear,

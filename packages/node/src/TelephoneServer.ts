@@ -15,12 +15,16 @@ import * as Effect from "effect/Effect"
 import * as HttpIncomingMessage from "effect/http/HttpIncomingMessage"
 import * as HttpRouter from "effect/http/HttpRouter"
 import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
 import * as UrlParams from "effect/http/UrlParams"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as CallSignature from "./CallSignature.ts"
 import * as CallAnswer from "./internal/callAnswer.ts"
+import { makeSettings } from "./internal/serverSettings.ts"
 import * as WebSocketServer from "./WebSocketServer.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -81,8 +85,13 @@ export interface Options<E = never, R = never> {
   /** Messages of calls are no longer than 64 KiB, unless `maxMessageSize` of `telephony` says so. */
   readonly limits?: WebSocketServer.Limits | undefined
   /**
-   * Who may connect (4003 otherwise): vendors sign their requests, or are given a token with the URL. It does not know
-   * the call yet. Default: everybody.
+   * Secrets of vendors that sign their requests. Who has no signature of one of them may not connect (4003), and is given
+   * no document at `/twilio` (401). Default: none.
+   */
+  readonly signatures?: CallSignature.Options | undefined
+  /**
+   * Who may connect (4003 otherwise), signed or not: a vendor that signs nothing is given a token with the URL. It does not
+   * know the call yet. Default: everybody.
    */
   readonly authorize?: ((client: WebSocketServer.Client) => Effect.Effect<boolean, never, R>) | undefined
   /** As for `WebSocketServer.layer`: who has vanished is found out. Default: every 15 seconds, 10 seconds. */
@@ -151,10 +160,46 @@ const fields = Effect.gen(function*() {
   return { ...query, ...posted } as Readonly<Record<string, unknown>>
 })
 
-const answering = (vendor: CallAnswer.Asking, path: string, options: AnswerOptions) =>
+/** The names and values of a form, as they are signed. */
+const form = Effect.gen(function*() {
+  const request = yield* HttpServerRequest.HttpServerRequest
+  const isForm = request.headers["content-type"]?.includes("application/x-www-form-urlencoded") === true
+  if (request.method !== "POST" || !isForm) return []
+  const body = yield* Effect.orElseSucceed(request.urlParamsBody, () => UrlParams.empty)
+  return Array.from(
+    body,
+    ([name, value]) => [name, Redacted.isRedacted(value) ? Redacted.value(value) : value] as const
+  )
+})
+
+const isSigned = (
+  check: ReturnType<typeof CallSignature.make>,
+  request: CallSignature.Request
+): Effect.Effect<boolean> =>
+  check(request).pipe(
+    Effect.as(true),
+    Effect.catch((error) => Effect.as(Effect.logWarning(`no signature: ${error.message}`), false))
+  )
+
+const answering = (
+  vendor: CallAnswer.Asking,
+  path: string,
+  options: AnswerOptions,
+  check: ReturnType<typeof CallSignature.make> | undefined
+) =>
   Effect.gen(function*() {
-    const { headers } = yield* HttpServerRequest.HttpServerRequest
-    const said = yield* fields
+    const { headers, originalUrl } = yield* HttpServerRequest.HttpServerRequest
+    let said: Readonly<Record<string, unknown>>
+    if (check === undefined) said = yield* fields
+    else {
+      const posted = yield* form
+      const { pathname, search, searchParams } = new URL(originalUrl, "http://localhost")
+      if (!(yield* isSigned(check, { target: pathname + search, headers, form: posted }))) {
+        return HttpServerResponse.text("not signed", { status: 401 })
+      }
+      // nothing else is signed
+      said = Object.fromEntries([...searchParams, ...posted])
+    }
     const either = (...names: ReadonlyArray<string>): string | undefined =>
       names.map((name) => said[name]).find((value): value is string => typeof value === "string" && value !== "")
     const from = either("From", "from")
@@ -178,7 +223,7 @@ const answering = (vendor: CallAnswer.Asking, path: string, options: AnswerOptio
  * **Details**
  *
  * - The vendor is found out by the first messages. When no call starts within `startTimeout` of `telephony`, or what comes
- *   before is too much, the connection is closed.
+ *   before is too much, the connection is closed (1008), as when nothing can be understood in a call any more.
  * - A vendor that ends the call cancels its task; when the task ends, the call is hung up and the connection is closed
  *   (1000, or 1011 when the task has failed).
  * - When the server is to end, calls are ended in order: what the bot still has to say gets out, then they are hung up
@@ -223,6 +268,18 @@ export const layer = <E = never, R = never>(
       `TelephoneServer: telephony.startTimeout: found ${startTimeout} ms, expected a finite duration greater than zero`
     )
   }
+  const limits = { ...options.limits, messageSize }
+  makeSettings("TelephoneServer", { ...options, limits })
+  const check = options.signatures === undefined ? undefined : CallSignature.make(options.signatures)
+  const authorize = (client: WebSocketServer.Client): Effect.Effect<boolean, never, R> => {
+    const { authorize = () => Effect.succeed(true) } = options
+    if (check === undefined) return authorize(client)
+    const { headers, url: { pathname, search } } = client
+    return Effect.flatMap(
+      isSigned(check, { target: pathname + search, headers, webSocket: true }),
+      (signed) => signed ? authorize(client) : Effect.succeed(false)
+    )
+  }
   const telephones = new WeakMap<WebSocketServer.Client, Telephone>()
 
   /** Waits for the call, and gives up where there is nothing but noise. */
@@ -242,11 +299,11 @@ export const layer = <E = never, R = never>(
     made = yield* TelephonyTransport.make({
       ...messages,
       incoming,
-      close: (reason) => messages.close(made === undefined ? `no call: ${reason}` : reason)
+      close: (reason) => made === undefined ? messages.close(`no call: ${reason}`, 1008) : messages.close(reason)
     }, telephony)
     const { call, transport } = made
     yield* Effect.logInfo(`${call.vendor} ${call.callId ?? call.streamId ?? ""}`)
-    yield* Effect.forkScoped(watchInvalid(transport, invalidMessages))
+    yield* Effect.forkScoped(watchInvalid(transport, messages, invalidMessages))
     telephones.set(client, { ...made, client })
     return made
   })
@@ -256,10 +313,13 @@ export const layer = <E = never, R = never>(
     paths: { [path]: pickUp },
     session: (_, client) => Effect.suspend(() => options.session(telephones.get(client)!)),
     transport: telephony.transport,
-    limits: { ...options.limits, messageSize }
+    limits,
+    authorize
   })
+  const { twilio } = options.signatures ?? {}
   const documents = answers === undefined ? [] : CallAnswer.asking.flatMap((vendor) => {
-    const document = answering(vendor, path, answers)
+    const check = vendor === "twilio" && twilio !== undefined ? CallSignature.make({ twilio }) : undefined
+    const document = answering(vendor, path, answers, check)
     return (["GET", "POST"] as const).map((method) => HttpRouter.add(method, `${path}/${vendor}`, document))
   })
   const service = Layer.effect(
@@ -277,7 +337,11 @@ const refused = (reason: string): Transport.TransportError =>
   new Transport.TransportError({ reason: new Transport.ConnectionClosed({ reason }) })
 
 /** Ends a call in which nothing comes any more that can be understood: so many messages in a row. */
-const watchInvalid = (transport: Transport.Transport, limit: number): Effect.Effect<void> => {
+const watchInvalid = (
+  transport: Transport.Transport,
+  messages: WebSocketServer.Messages,
+  limit: number
+): Effect.Effect<void> => {
   let understood = 0
   let invalid = 0
   return Stream.runForEach(
@@ -287,7 +351,8 @@ const watchInvalid = (transport: Transport.Transport, limit: number): Effect.Eff
         invalid = frames === understood ? invalid + 1 : 1
         understood = frames
         if (invalid < limit) return Effect.void
-        return transport.close(`too many messages that cannot be understood; the last: ${event.error.message}`)
+        const reason = `too many messages that cannot be understood; the last: ${event.error.message}`
+        return Effect.andThen(messages.because(reason, 1008), transport.close(reason))
       })
   )
 }

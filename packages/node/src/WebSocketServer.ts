@@ -29,9 +29,11 @@ import type * as Scope from "effect/Scope"
 import type * as Socket from "effect/socket/Socket"
 import type * as Stream from "effect/Stream"
 import { createServer } from "node:http"
-import { ClientLine, makeBucket, type Settings, sizeOf } from "./internal/clientLine.ts"
+import { createServer as createTlsServer, type ServerOptions } from "node:https"
+import { ClientLine, makeBucket, sizeOf } from "./internal/clientLine.ts"
 import { fromSocketError, makeConnection, makeMessages } from "./internal/messageConnection.ts"
 import { makePeer, type Peer } from "./internal/peer.ts"
+import { makeSettings, maxMessageSize } from "./internal/serverSettings.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // models
@@ -66,6 +68,8 @@ export interface Messages {
   readonly send: (message: Wire) => Effect.Effect<void, Transport.TransportError>
   /** With the code 1000, unless another is given. */
   readonly close: (reason: string, code?: number) => Effect.Effect<void, Transport.TransportError>
+  /** Says why the connection is about to be closed, whoever closes it. Who says so first decides the code and the reason. */
+  readonly because: (reason: string, code: number) => Effect.Effect<void>
 }
 
 /**
@@ -170,27 +174,6 @@ const clientOf = (id: number, request: HttpServerRequest.HttpServerRequest): Cli
   }
 }
 
-const positive = (field: string, found: number): number => {
-  if (found > 0 && found < Infinity) return found
-  throw new TypeError(`WebSocketServer: ${field}: found ${found}, expected a finite number greater than zero`)
-}
-
-const settings = ({ farewellTimeout, limits = {}, ping = {} }: Options<any, any>): Settings => ({
-  clients: positive("limits.clients", limits.clients ?? 1000),
-  messageSize: positive("limits.messageSize", limits.messageSize ?? maxMessageSize),
-  messagesPerSecond: positive("limits.messagesPerSecond", limits.messagesPerSecond ?? 200),
-  invalidMessages: positive("limits.invalidMessages", limits.invalidMessages ?? 50),
-  buffered: positive("limits.buffered", limits.buffered ?? 1024 * 1024),
-  slowness: positive("limits.slowness", Duration.toMillis(limits.slowness ?? "4 seconds")),
-  ping: ping === false ? undefined : {
-    interval: positive("ping.interval", Duration.toMillis(ping.interval ?? "15 seconds")),
-    timeout: positive("ping.timeout", Duration.toMillis(ping.timeout ?? "10 seconds"))
-  },
-  farewell: positive("farewellTimeout", Duration.toMillis(farewellTimeout ?? "5 seconds"))
-})
-
-const maxMessageSize = 1024 * 1024 + 1024
-
 // ---------------------------------------------------------------------------------------------------------------------
 // sessions
 // ---------------------------------------------------------------------------------------------------------------------
@@ -245,7 +228,7 @@ const outcome = (exit: Exit.Exit<TaskExit, unknown>): string => {
 export const layer = <E = never, R = never>(
   options: Options<E, R>
 ): Layer.Layer<WebSocketServer, never, HttpRouter.HttpRouter | Exclude<R, Scope.Scope>> => {
-  const config = settings(options)
+  const config = makeSettings("WebSocketServer", options)
   const { origins, sessionTimeout } = options
   return Layer.effect(
     WebSocketServer,
@@ -350,7 +333,7 @@ export const layer = <E = never, R = never>(
         const since = clock.currentTimeMillisUnsafe()
         const mayCome = makeBucket(clock, config.messagesPerSecond)
         const socketOptions = {
-          reader,
+          reader: { ...reader, pull: Effect.tapError(reader.pull, (error) => Effect.sync(() => line.lost(error))) },
           writer,
           admit: (message: Wire) => {
             const size = sizeOf(message)
@@ -366,8 +349,10 @@ export const layer = <E = never, R = never>(
           room: line.room,
           close: (reason: string, code = 1000) => line.close(code, reason)
         }
+        const because = (reason: string, code: number): Effect.Effect<void> =>
+          Effect.sync(() => void line.because(code, reason))
         const making = typeof spoken === "function"
-          ? Effect.map(spoken(makeMessages(socketOptions), client), ({ transport }) => transport)
+          ? Effect.map(spoken({ ...makeMessages(socketOptions), because }, client), ({ transport }) => transport)
           : Effect.gen(function*() {
             const protocol = Effect.isEffect(spoken) ? yield* spoken : spoken
             yield* Effect.logDebug(`speaks ${protocol.name}`)
@@ -434,10 +419,15 @@ export interface HttpOptions {
   readonly host?: string | undefined
   /** Bytes of one WebSocket message: a larger one is not even read (1009). Default: as {@link Limits.messageSize}. */
   readonly messageSize?: number | undefined
+  /** A certificate and its key, and what else Node's TLS takes: clients come by `wss://` then. Default: none, `ws://`. */
+  readonly tls?: ServerOptions | undefined
 }
 
 /**
  * Node's HTTP server, set up for sessions: they say goodbye before it closes, and messages that are too big are not kept.
+ *
+ * Messages are not compressed, whatever clients offer (`permessage-deflate`): speech hardly shrinks, and a compressor takes
+ * more memory than a session.
  *
  * @example
  * ```ts
@@ -458,7 +448,7 @@ export const layerHttp = (
   HttpServer.HttpServer | HttpPlatform.HttpPlatform | Etag.Generator | NodeHttpServices,
   ServeError
 > =>
-  NodeHttpServer.layer(() => createServer(), {
+  NodeHttpServer.layer(() => options.tls === undefined ? createServer() : createTlsServer(options.tls), {
     port: options.port,
     host: options.host ?? "127.0.0.1",
     disablePreemptiveShutdown: true,

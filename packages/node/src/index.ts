@@ -1,7 +1,14 @@
-/** Node transports, audio and observability for `@apipeline/core`. */
+/** Node transports, clusters, speech, and running as a process, for `@apipeline/core`. */
+export * as CallSignature from "./CallSignature.ts"
 export * as Cluster from "./Cluster.ts"
 export * as FileTransport from "./FileTransport.ts"
+export * as Flite from "./Flite.ts"
+export * as Moonshine from "./Moonshine.ts"
 export * as NodeRunner from "./NodeRunner.ts"
+export * as Sherpa from "./Sherpa.ts"
+export * as Silero from "./Silero.ts"
+export * as SpeechDefaults from "./SpeechDefaults.ts"
+export * as SpeechEngine from "./SpeechEngine.ts"
 export * as StdioTransport from "./StdioTransport.ts"
 export * as TalkPage from "./TalkPage.ts"
 export * as TelephoneServer from "./TelephoneServer.ts"

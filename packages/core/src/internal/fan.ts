@@ -161,10 +161,13 @@ export class Fan implements Entry {
   }
 
   private arriveMark(index: number, batch: Batch, force: boolean): Work {
-    batch.outputs.push(...this.held[index]!.splice(0))
+    // spread, a branch that has pushed 100,000 frames would need too much stack
+    for (const held of this.held[index]!.splice(0)) batch.outputs.push(held)
     batch.missing.delete(index)
     const works: Array<Work> = []
-    while (this.batches[0]?.missing.size === 0) works.push(...this.release(this.batches.shift()!, force))
+    while (this.batches[0]?.missing.size === 0) {
+      for (const work of this.release(this.batches.shift()!, force)) works.push(work)
+    }
     return all(works)
   }
 
@@ -222,9 +225,10 @@ export class Fan implements Entry {
     const batches = this.batches
     this.batches = batches.filter((batch) => batch.uninterruptible)
     for (const batch of batches) {
-      const kept = batch.outputs.splice(0).filter(keep)
-      if (batch.uninterruptible) batch.outputs.push(...kept)
-      else for (const { arm, frame } of kept) if (this.first(arm, frame)) this.out(frame, true)
+      for (const held of batch.outputs.splice(0).filter(keep)) {
+        if (batch.uninterruptible) batch.outputs.push(held)
+        else if (this.first(held.arm, held.frame)) this.out(held.frame, true)
+      }
     }
   }
 }

@@ -343,12 +343,16 @@ const describeFields = (frame: object): string =>
 const measure = (metric: Frame.Metric): string => {
   switch (metric._tag) {
     case "Ttfb":
+    case "Ttfa":
+    case "Ttfat":
     case "Processing":
       return `${metric._tag} ${time(metric.milliseconds)}`
     case "TokenUsage":
       return `${metric.totalTokens} tokens`
     case "CharacterUsage":
       return `${metric.characters} characters`
+    case "AudioUsage":
+      return `${metric.seconds} s of audio`
   }
 }
 

@@ -331,6 +331,16 @@ export class Kernel {
     resume()
   }
 
+  /** Keeps the end waiting, until what it gives is called. */
+  keepBusy(): () => void {
+    let holds = true
+    this.busy(1)
+    return () => {
+      if (holds) this.busy(-1)
+      holds = false
+    }
+  }
+
   /** The frames that wait in a processor's mailboxes. */
   depthOf(node: Node): number {
     let depth = 0

@@ -109,6 +109,11 @@ export abstract class Lane<A> {
     return false
   }
 
+  /** Does an interruption leave it where it waits? */
+  protected isKept(item: A): boolean {
+    return !this.isInterruptible(item)
+  }
+
   /** May a full `dropping` or `sliding` mailbox throw it away? */
   protected isDroppable(_item: A): boolean {
     return false
@@ -213,9 +218,13 @@ export abstract class Lane<A> {
 
   private admit(): void {
     while (this.waiters.length > 0 && this.size < this.mailbox.capacity) {
-      const waiter = this.waiters.shift()!
-      this.items.push(waiter.item)
-      settle(waiter)
+      // as many as there is room for: one by one, a very long queue would be moved each time
+      const admitted = this.waiters.splice(0, this.mailbox.capacity - this.size)
+      for (const waiter of admitted) {
+        this.items.push(waiter.item)
+        waiter.settled = true
+      }
+      for (const waiter of admitted) waiter.resume?.()
     }
   }
 
@@ -257,7 +266,7 @@ export abstract class Lane<A> {
       for (let left = turn; this.pauses === 0; left--) {
         if (left === 0) return Effect.yieldNow
         if (this.salvaged.length > 0) {
-          const { enter, item } = this.salvaged.shift()!
+          const { enter, item } = this.salvaged.pop()!
           this.lifted = item
           this.working = true
           const effect = enter()
@@ -400,22 +409,22 @@ export abstract class Lane<A> {
     const kept: Array<A | undefined> = []
     for (let i = this.head; i < this.items.length; i++) {
       const item = this.items[i]!
-      if (this.isInterruptible(item)) this.drop(item, "interrupted")
-      else kept.push(item)
+      if (this.isKept(item)) kept.push(item)
+      else this.drop(item, "interrupted")
     }
     const waiters = this.waiters
     this.waiters = none
     for (const waiter of waiters) {
       waiter.settled = true
-      if (this.isInterruptible(waiter.item)) this.drop(waiter.item, "interrupted")
-      else kept.push(waiter.item)
+      if (this.isKept(waiter.item)) kept.push(waiter.item)
+      else this.drop(waiter.item, "interrupted")
     }
     this.items = kept
     this.head = 0
     this.pause()
     const killed = !asks && !this.guarded
     const left = rest(killed)
-    if (killed && left.length > 0) this.salvaged = [...this.salvaged, ...left]
+    if (killed && left.length > 0) this.salvaged = [...left.toReversed(), ...this.salvaged]
     const cut = killed && !this.stepping ? this.fiber : undefined
     if (killed && this.stepping) this.doomed = true
     else if (cut !== undefined) {

@@ -15,6 +15,11 @@ interface Measurement {
  */
 export class Metering {
   private ttfb: Measurement | undefined = undefined
+  /** What TTFB was measured of, until TTFAT is known. */
+  private answer: Measurement | undefined = undefined
+  /** The TTFB of that, and whether TTFA is still to come. */
+  private first: { readonly milliseconds: number; readonly model: string | undefined; isMute: boolean } | undefined =
+    undefined
   private processing: Measurement | undefined = undefined
   /** With `reportOnlyInitialTtfb`: this turn's has been reported. */
   private reported = false
@@ -29,24 +34,34 @@ export class Metering {
     this.sync = {
       startTtfb: (options) => this.startTtfb(options),
       stopTtfb: (options) => this.stopTtfb(options, true),
+      ttfa: (silence) => this.ttfa(silence),
+      stopTtfat: () => this.stopTtfat(true),
       startProcessing: (options) => this.startProcessing(options),
       stopProcessing: (options) => this.stopProcessing(options, true),
       tokenUsage: (usage) => this.tokenUsage(usage),
-      characterUsage: (characters, options) => this.characterUsage(characters, options)
+      characterUsage: (characters, options) => this.characterUsage(characters, options),
+      audioUsage: (seconds, options) => this.audioUsage(seconds, options)
     }
     this.effect = {
       startTtfb: (options) => Effect.sync(() => this.startTtfb(options)),
       stopTtfb: (options) => unlessLate((valid) => this.stopTtfb(options, valid)),
+      ttfa: (silence) => Effect.sync(() => this.ttfa(silence)),
+      stopTtfat: () => unlessLate((valid) => this.stopTtfat(valid)),
       startProcessing: (options) => Effect.sync(() => this.startProcessing(options)),
       stopProcessing: (options) => unlessLate((valid) => this.stopProcessing(options, valid)),
       tokenUsage: (usage) => Effect.sync(() => this.tokenUsage(usage)),
-      characterUsage: (characters, options) => Effect.sync(() => this.characterUsage(characters, options))
+      characterUsage: (characters, options) => Effect.sync(() => this.characterUsage(characters, options)),
+      audioUsage: (seconds, options) => Effect.sync(() => this.audioUsage(seconds, options))
     }
   }
 
   /** A new turn, or a new task: what is being measured is over, and the next TTFB is an initial one. */
   reset(): void {
-    this.ttfb = this.processing = undefined
+    this.ttfb =
+      this.answer =
+      this.first =
+      this.processing =
+        undefined
     this.reported = false
   }
 
@@ -63,8 +78,9 @@ export class Metering {
   }
 
   private startTtfb(options: MeasureOptions | undefined): void {
+    this.answer = this.first = undefined
     if (!this.enabled || (this.reported && this.node.kernel.parameters!.reportOnlyInitialTtfb)) return
-    this.ttfb = this.begin(options)
+    this.ttfb = this.answer = this.begin(options)
   }
 
   private stopTtfb(options: MeasureOptions | undefined, valid: boolean): void {
@@ -74,7 +90,30 @@ export class Metering {
     if (milliseconds === undefined || !valid || !this.enabled) return
     this.reported = true
     this.node.kernel.owner.firstByte(this.node, milliseconds)
-    this.report({ _tag: "Ttfb", ...this.source(options?.model ?? ttfb!.model), milliseconds })
+    const model = options?.model ?? ttfb!.model
+    this.first = { milliseconds, model, isMute: true }
+    this.report({ _tag: "Ttfb", ...this.source(model), milliseconds })
+  }
+
+  private ttfa(silence: number): void {
+    const { first } = this
+    if (first?.isMute !== true || !this.enabled) return
+    first.isMute = false
+    this.report({ _tag: "Ttfa", ...this.source(first.model), milliseconds: first.milliseconds + silence, silence })
+  }
+
+  private stopTtfat(valid: boolean): void {
+    const { answer, first } = this
+    this.answer = undefined
+    const milliseconds = this.elapsed(answer, undefined)
+    if (milliseconds === undefined || !valid || !this.enabled) return
+    const thinking = first === undefined ? 0 : milliseconds - first.milliseconds
+    this.report({
+      _tag: "Ttfat",
+      ...this.source(answer!.model),
+      milliseconds,
+      ...thinking > 0 && { thinking }
+    })
   }
 
   private startProcessing(options: MeasureOptions | undefined): void {
@@ -99,6 +138,10 @@ export class Metering {
     if (!this.usageEnabled) return
     const n = typeof characters === "number" ? characters : Array.from(characters).length
     this.report({ _tag: "CharacterUsage", ...this.source(options.model), characters: n })
+  }
+
+  private audioUsage(seconds: number, options: { readonly model?: string | undefined } = {}): void {
+    if (this.usageEnabled) this.report({ _tag: "AudioUsage", ...this.source(options.model), seconds })
   }
 
   private elapsed(measurement: Measurement | undefined, options: MeasureOptions | undefined): number | undefined {

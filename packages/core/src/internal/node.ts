@@ -20,6 +20,8 @@ export interface Definition {
   readonly behaviour: Effect.Effect<object, unknown, Scope.Scope> | (() => object)
   readonly queued: { readonly capacity: number; readonly strategy: Strategy } | undefined
   readonly upstream: { readonly capacity: number; readonly strategy: Strategy }
+  /** Tags of what an interruption leaves where it waits. */
+  readonly keeps?: ReadonlySet<string>
   readonly onError: (cause: Cause.Cause<unknown>) => ErrorPolicy
 }
 

@@ -3,7 +3,6 @@ import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
-import * as Schema from "effect/Schema"
 import type * as AudioMixer from "../AudioMixer.ts"
 import * as Frame from "../Frame.ts"
 import type * as Pcm from "../Pcm.ts"
@@ -11,14 +10,6 @@ import type * as Resampler from "../Resampler.ts"
 import { BotSpeakingFrame, BotStartedSpeakingFrame, BotStoppedSpeakingFrame } from "../VoiceFrames.ts"
 import type { Format } from "./audioFormat.ts"
 import { makeOutputChunks, type OutputChunks } from "./outputChunks.ts"
-
-/**
- * Something waits to be played. The input at the other end of the pipeline keeps its handler at work until `idle`, and so
- * keeps the kernel from ending the task: whoever is further up sees the bot finish what it says.
- */
-export class PlayoutFrame extends Frame.App<PlayoutFrame>()("OutputTransportPlayoutFrame", {
-  idle: Schema.Unknown
-}, { kind: "system" }) {}
 
 export interface Options {
   readonly destination: string | undefined
@@ -57,7 +48,7 @@ export interface Playback {
   readonly dropped: number
   /** Milliseconds of audio that wait to be sent. */
   readonly waiting: number
-  /** Frames that an interruption has dropped. */
+  /** Frames, audio aside, that an interruption has dropped. */
   readonly droppedFrames: number
 }
 
@@ -68,6 +59,14 @@ interface Chunk {
 }
 
 type Item = Chunk | Frame.Frame
+
+/** What an interruption has cut. */
+export interface Cut {
+  /** What the utterance came to, when there was one, in milliseconds. */
+  readonly utterance: { readonly played: number; readonly dropped: number } | undefined
+  /** What will not go on. */
+  readonly frames: ReadonlyArray<Frame.Frame>
+}
 
 const isChunk = (item: Item): item is Chunk => "millis" in item && "audio" in item && !("_tag" in item)
 
@@ -107,7 +106,8 @@ export class Playout {
   private droppedFrames = 0
   /** `sent` when the utterance began. */
   private utteranceFrom = 0
-  private inFlight = 0
+  /** Audio that is being sent. */
+  private inFlight: Frame.AudioRawFrame | undefined = undefined
   /** A frame is on its way downstream. */
   private pushing = false
   private generation = 0
@@ -133,7 +133,7 @@ export class Playout {
   }
 
   private get isEmpty(): boolean {
-    return !this.hasQueue && !this.open && this.due.length === 0 && this.inFlight === 0 && !this.pushing
+    return !this.hasQueue && !this.open && this.due.length === 0 && this.inFlight === undefined && !this.pushing
   }
 
   /** Nothing waits, and the bot is silent. */
@@ -222,11 +222,19 @@ export class Playout {
 
   // ---------------------------------------------------------------------------------------------- interruption
 
-  /**
-   * At one instant: what was played is recorded, then everything that waits and may be dropped is. Tells what the
-   * utterance came to, when there was one.
-   */
-  interrupt(): { readonly played: number; readonly dropped: number } | undefined {
+  /** Everything that has not gone on yet. */
+  get left(): ReadonlyArray<Frame.Frame> {
+    const frames = [...this.due, ...this.timed].map(({ frame }) => frame)
+    if (this.inFlight !== undefined) frames.push(this.inFlight)
+    for (const item of this.queue.slice(this.head)) frames.push(isChunk(item) ? this.toFrame(item) : item)
+    if (this.chunks.pending() > 0) {
+      for (const audio of this.chunks.flush()) frames.push(this.toFrame({ audio, millis: 0, metadata: this.metadata }))
+    }
+    return [...frames, ...this.held]
+  }
+
+  /** At one instant: what was played is recorded, then everything that waits and may be dropped is. */
+  interrupt(): Cut {
     const now = this.now()
     const { acknowledged, flushes } = this.options
     this.generation++
@@ -234,8 +242,9 @@ export class Playout {
     const was = this.speaking
     this.cut += unplayed
     const heard = acknowledged?.() ?? this.sent - this.cut
-    const waiting = this.waiting + this.inFlight + this.chunks.pending()
-    this.inFlight = 0
+    const waiting = this.waiting + (this.inFlight?.duration ?? 0) + this.chunks.pending()
+    const frames = this.left.filter((frame) => Frame.AudioRawFrame.is(frame) || !Frame.isUninterruptible(frame))
+    this.inFlight = undefined
     this.dropped += waiting + unplayed
     if (flushes) this.end = this.voiceEnd = now
 
@@ -260,7 +269,8 @@ export class Playout {
     this.room.openUnsafe()
     this.changed.openUnsafe()
     if (this.isIdle) this.quiet.openUnsafe()
-    return was ? { played: Math.max(0, heard - this.utteranceFrom), dropped: waiting + unplayed } : undefined
+    const utterance = { played: Math.max(0, heard - this.utteranceFrom), dropped: waiting + unplayed }
+    return { utterance: was ? utterance : undefined, frames }
   }
 
   report(): Playback {
@@ -407,16 +417,16 @@ export class Playout {
     this.shift()
     this.waiting = this.hasQueue ? Math.max(0, this.waiting - chunk.millis) : 0
     const { generation } = this
-    this.inFlight = chunk.millis
+    const frame = this.toFrame(chunk)
+    this.inFlight = frame
     this.interrupted.closeUnsafe()
     // whoever waited for it goes on at once, on this stack
     if (this.waiting <= this.options.capacity) this.room.openUnsafe()
     const { mixer, send } = this.options
-    const frame = this.toFrame(chunk)
     const mixed = mixer === undefined ? frame : this.toFrame({ ...chunk, audio: mixer.mix(chunk.audio) })
     return Effect.map(send(mixed, this.interrupted.await), (sent) => {
       if (generation === this.generation) {
-        this.inFlight = 0
+        this.inFlight = undefined
         if (sent !== "sent") this.dropped += chunk.millis
         // whoever records what the bot said gets it without the background, when it can be heard
         else this.due.push({ at: this.advance(chunk.millis), frame })

@@ -30,6 +30,11 @@ export class PortLane extends Lane<Frame.Frame> {
     return frame.uninterruptible !== true
   }
 
+  protected override isKept(frame: Frame.Frame): boolean {
+    return frame.uninterruptible === true ||
+      this.ports.some(({ node }) => node.definition?.keeps?.has(frame._tag) === true)
+  }
+
   protected override isDroppable(frame: Frame.Frame): boolean {
     return frame.uninterruptible !== true && (frame.kind ?? "data") === "data"
   }

@@ -36,6 +36,12 @@ interface Flush {
 
 const noFlushes: ReadonlyArray<Flush> = []
 
+/** `to.push(...from)` would need as much stack as there are items. */
+const move = <A>(from: Array<A>, to: Array<A>): void => {
+  for (const item of from) to.push(item)
+  from.length = 0
+}
+
 /** Which further pushes of a handler wait for those before. */
 const blocks = { none: 0, own: 1, other: 2, all: 3 } as const
 
@@ -138,12 +144,12 @@ export class Pusher {
     for (const flush of this.flushes) {
       flush.items = keep(flush.items.slice(flush.next))
       flush.next = 0
-      if (killed) kept.push(...flush.items.splice(0))
+      if (killed) move(flush.items, kept)
     }
     if (killed) this.flushes = noFlushes
     if (this.pending !== undefined) {
       const left = keep(this.pending)
-      if (killed) kept.push(...left.splice(0))
+      if (killed) move(left, kept)
       this.pending = left.length === 0 ? undefined : left
       if (this.pending === undefined) this.blocked = blocks.none
     }
@@ -275,6 +281,11 @@ export class Pusher {
         Effect.sync(() => kernel.report(node, Cause.fail(error), options?.fatal === true, options?.unusable === true)),
       recovered: Effect.sync(() => node.recovered()),
       reportCause: (cause: Cause.Cause<unknown>) => Effect.sync(() => node.failed(cause)),
+      dropped: (frame, reason = "interrupted") => Effect.sync(() => kernel.dropped(node, frame, reason)),
+      hold: Effect.sync(() => {
+        const release = kernel.keepBusy()
+        return Effect.sync(release)
+      }),
       get metrics() {
         return node.metering.effect
       },
@@ -303,6 +314,12 @@ const pushProto = Object.create(Function.prototype, {
     get(this: { readonly [pusherOf]: Pusher }) {
       const self = this[pusherOf]
       return (): void => self.interrupt(Frame.StartInterruptionFrame.make({}))
+    }
+  },
+  dropped: {
+    get(this: { readonly [pusherOf]: Pusher }): Push["dropped"] {
+      const { node } = this[pusherOf].port
+      return (frame, reason = "interrupted") => node.kernel.dropped(node, frame, reason)
     }
   },
   metrics: {

@@ -250,6 +250,22 @@ const metrics = ({ data }: Frame.MetricsFrame): Messages => {
       case "Processing":
         ;(all[metric._tag === "Ttfb" ? "ttfb" : "processing"] ??= []).push({ ...of, value: metric.milliseconds / 1000 })
         break
+      case "Ttfa":
+        ;(all["ttfa"] ??= []).push({
+          ...of,
+          ttfa: metric.milliseconds / 1000,
+          ttfb: (metric.milliseconds - metric.silence) / 1000,
+          leading_silence: metric.silence / 1000
+        })
+        break
+      case "Ttfat":
+        ;(all["ttfat"] ??= []).push({
+          ...of,
+          ttfat: metric.milliseconds / 1000,
+          ttfb: (metric.milliseconds - (metric.thinking ?? 0)) / 1000,
+          ...metric.thinking !== undefined && { thinking_time: metric.thinking / 1000 }
+        })
+        break
       case "CharacterUsage":
         ;(all["characters"] ??= []).push({ ...of, value: metric.characters })
         break

@@ -1,5 +1,6 @@
 import * as RtviMessage from "../RtviMessage.ts"
 import type { AggregatedTextFrame, AggregatedTextProgressFrame, TtsTextFrame } from "../VoiceFrames.ts"
+import { spokenUpTo } from "./spoken.ts"
 
 type Messages = ReadonlyArray<RtviMessage.Server>
 
@@ -10,8 +11,6 @@ const maxOpen = 256
 
 /** Progress is told by segment: a word or a token is none. */
 const isPiece = (aggregatedBy: string): boolean => aggregatedBy === "word" || aggregatedBy === "token"
-
-const sayable = /[\p{L}\p{N}]/u
 
 interface Segment {
   readonly id: number
@@ -60,7 +59,11 @@ export class Segments {
     }
     if (isPiece(aggregatedBy)) return none
     const about = { ...base, segment_id: segmentId, will_be_spoken: willBeSpoken }
-    if (!willBeSpoken) return this.tell([RtviMessage.server("bot-output", about)])
+    if (!willBeSpoken) {
+      // the rest of one whose audio has broken off is never heard
+      this.open.delete(segmentId)
+      return this.tell([RtviMessage.server("bot-output", about)])
+    }
     // A segment comes before its audio, so that of the one before has been heard.
     const completed = this.complete()
     this.open.set(segmentId, { id: segmentId, text, aggregatedBy, spoken: 0 })
@@ -86,14 +89,11 @@ export class Segments {
   word({ segmentId, text }: TtsTextFrame): Messages {
     const said = RtviMessage.server("bot-tts-text", { text })
     const segment = segmentId === undefined || this.legacy() ? undefined : this.open.get(segmentId)
-    const word = text.trim()
-    const at = segment === undefined || word === "" ? -1 : segment.text.indexOf(word, segment.spoken)
+    const spoken = segment === undefined ? undefined : spokenUpTo(segment.text, segment.spoken, text)
     // What is spoken differs from what is written ("$5"): the next word that does not will tell.
-    if (segment === undefined || at < 0) return this.tell([said])
-    const spoken = at + word.length
-    const isLast = !sayable.test(segment.text.slice(spoken))
-    segment.spoken = isLast ? segment.text.length : spoken
-    if (isLast) this.open.delete(segment.id)
+    if (segment === undefined || spoken === undefined) return this.tell([said])
+    segment.spoken = spoken
+    if (spoken === segment.text.length) this.open.delete(segment.id)
     return this.tell([said, progressAt(segment)])
   }
 

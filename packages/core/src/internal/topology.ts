@@ -163,6 +163,7 @@ class Compiler {
         ? undefined
         : { capacity: options.capacity, strategy: options.strategy ?? "suspend" },
       upstream: options.upstreamMailbox ?? unbounded,
+      keeps: new Set(options.keeps?.map(({ tag }) => tag)),
       onError: onError === undefined ? defaultPolicy : typeof onError === "string" ? () => onError : onError
     }
   }

@@ -4,15 +4,11 @@
  * @since 0.1.0
  */
 import * as Cause from "effect/Cause"
-import * as Clock from "effect/Clock"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as TestClock from "effect/testing/TestClock"
 import * as Frame from "../Frame.ts"
 import * as Pcm from "../Pcm.ts"
 import * as Pipeline from "../Pipeline.ts"
@@ -20,23 +16,8 @@ import * as PipelineTask from "../PipelineTask.ts"
 import * as Processor from "../Processor.ts"
 import type * as Transport from "../Transport.ts"
 import * as TransportFrames from "../TransportFrames.ts"
+import { ContractViolation, expect, pass, until } from "./Contract.ts"
 import { capture, leaks, show } from "./index.ts"
-
-/**
- * A transport does not do what it has to.
- *
- * @category errors
- * @since 0.1.0
- */
-export class ContractViolation extends Schema.TaggedError<ContractViolation>()("ContractViolation", {
-  what: Schema.String,
-  found: Schema.String,
-  expected: Schema.String
-}) {
-  override get message(): string {
-    return `${this.what}: found ${this.found}, expected ${this.expected}`
-  }
-}
 
 /**
  * Whoever is at the other end of the transport under test.
@@ -67,6 +48,10 @@ export interface Subject<R = never> {
   ) => Effect.Effect<{ readonly transport: Transport.Transport; readonly farEnd: FarEnd }, unknown, Scope.Scope | R>
   /** Hz, of one channel, as it travels. */
   readonly sampleRate: number
+  /** What a codec on the way makes of samples. Default: nothing, they arrive as they are. */
+  readonly line?: ((samples: Int16Array) => Int16Array) | undefined
+  /** Milliseconds of audio that are sent at once. Default: 40. */
+  readonly chunk?: number | undefined
   /** Whether audio can come in, and go out. */
   readonly audioIn: boolean
   readonly audioOut: boolean
@@ -79,7 +64,7 @@ export interface Subject<R = never> {
 }
 
 /**
- * One thing that a transport has to do. It fails with a {@link ContractViolation} when the transport does not.
+ * One thing that a transport has to do. It fails with a `ContractViolation` when the transport does not.
  *
  * @category models
  * @since 0.1.0
@@ -91,29 +76,6 @@ export interface Check {
   readonly run: <R>(subject: Subject<R>) => Effect.Effect<void, unknown, Scope.Scope | R>
 }
 
-const expect = (what: string, found: unknown, expected: unknown): Effect.Effect<void, ContractViolation> => {
-  const [a, b] = [found, expected].map((value) =>
-    typeof value === "string" ? value : JSON.stringify(value) ?? "nothing"
-  )
-  return a === b ? Effect.void : Effect.fail(new ContractViolation({ what, found: a!, expected: b! }))
-}
-
-/** Virtual time where there is a `TestClock`, else real time. */
-const pass = (duration: Duration.Input): Effect.Effect<void> =>
-  Clock.clockWith((clock) => "adjust" in clock ? TestClock.adjust(duration) : Effect.sleep(duration))
-
-/** Lets time pass until something is so, for 5 seconds at most. */
-const until = (what: string, condition: () => boolean): Effect.Effect<void, ContractViolation> =>
-  Effect.gen(function*() {
-    for (let left = 1000; !condition(); left--) {
-      if (left === 0) {
-        return yield* Effect.fail(new ContractViolation({ what, found: "nothing", expected: "it to happen" }))
-      }
-      yield* Effect.yieldNow
-      yield* pass("5 millis")
-    }
-  })
-
 /** Samples that count up from 1. */
 const ramp = (sampleRate: number, millis: number, from = 1): Frame.AudioRawFrame =>
   Frame.AudioRawFrame.make({
@@ -124,6 +86,10 @@ const ramp = (sampleRate: number, millis: number, from = 1): Frame.AudioRawFrame
 
 const samplesOf = (frames: ReadonlyArray<Frame.Frame>): Array<number> =>
   frames.flatMap((frame) => Frame.AudioRawFrame.is(frame) ? Array.from(Pcm.toInt16Unsafe(frame.audio)) : [])
+
+/** Samples as they arrive at the other end of the line. */
+const across = ({ line }: Subject<any>, samples: ReadonlyArray<number>): ReadonlyArray<number> =>
+  line === undefined ? samples : Array.from(line(Int16Array.from(samples)))
 
 const withoutAudio = (frames: ReadonlyArray<Frame.Frame>): Array<string> =>
   show(frames.filter((frame) => !Frame.AudioRawFrame.is(frame)))
@@ -182,7 +148,7 @@ const audioIn = check(
       const { inside } = yield* session(subject, frames, stay)
       const expected = samplesOf(frames)
       yield* until("audio that comes in", () => samplesOf(inside).length >= expected.length)
-      yield* expect("audio that comes in", samplesOf(inside), expected)
+      yield* expect("audio that comes in", samplesOf(inside), across(subject, expected))
     })
 )
 
@@ -242,11 +208,14 @@ const audioOut = check(
       }
       yield* task.stopWhenDone
       yield* expect("the end of the task", yield* ended, "Ended")
-      const expected = Array.from({ length: Math.round(0.12 * subject.sampleRate) }, (_, i) => i + 1 < from ? i + 1 : 0)
+      const { chunk = 40 } = subject
+      const total = Math.ceil(110 / chunk) * chunk
+      const length = Math.round(total * subject.sampleRate / 1000)
+      const expected = Array.from({ length }, (_, i) => i + 1 < from ? i + 1 : 0)
       yield* until("audio that goes out", () => samplesOf(farEnd.received()).length >= expected.length)
-      yield* expect("audio that goes out", samplesOf(farEnd.received()), expected)
+      yield* expect("audio that goes out", samplesOf(farEnd.received()), across(subject, expected))
       const [playback] = yield* transport.playback
-      yield* expect("what was played", [playback?.sent, playback?.played, playback?.waiting], [120, 120, 0])
+      yield* expect("what was played", [playback?.sent, playback?.played, playback?.waiting], [total, total, 0])
     })
 )
 
@@ -304,11 +273,12 @@ const speaks = check(
   (subject) =>
     Effect.gen(function*() {
       const { ended, heard, say, task } = yield* session(subject, [], stay)
-      yield* say(ramp(subject.sampleRate, 120))
+      const whole = ramp(subject.sampleRate, 3 * (subject.chunk ?? 40))
+      yield* say(whole)
       yield* task.stopWhenDone
       yield* expect("the end of the task", yield* ended, "Ended")
       yield* expect("who speaks", tags(heard, "BotSt"), ["BotStartedSpeakingFrame", "BotStoppedSpeakingFrame"])
-      yield* expect("audio that was heard", samplesOf(heard), samplesOf([ramp(subject.sampleRate, 120)]))
+      yield* expect("audio that was heard", samplesOf(heard), samplesOf([whole]))
     })
 )
 
@@ -325,15 +295,18 @@ const interruption = check(
       yield* expect("audio that waits", cut.waiting, 0)
       yield* expect("what became of it", cut.sent + cut.dropped >= 1230 - 1e-9, true)
       yield* expect("who speaks", tags(heard, "BotSt"), ["BotStartedSpeakingFrame", "BotStoppedSpeakingFrame"])
-      yield* say(ramp(subject.sampleRate, 80, 30_000 - Math.round(0.08 * subject.sampleRate)))
+      const millis = 2 * (subject.chunk ?? 40)
+      const more = ramp(subject.sampleRate, millis, 30_000 - Math.round(millis * subject.sampleRate / 1000))
+      yield* say(more)
       yield* task.stopWhenDone
       yield* expect("the end of the task", yield* ended, "Ended")
-      const length = Math.round((cut.sent + 80) * subject.sampleRate / 1000)
+      const length = Math.round((cut.sent + millis) * subject.sampleRate / 1000)
       yield* until("audio that goes out", () => samplesOf(farEnd.received()).length >= length)
-      yield* expect("audio that goes out", samplesOf(farEnd.received()), [
+      const expected = [
         ...Array.from({ length: Math.round(cut.sent * subject.sampleRate / 1000) }, (_, i) => 1 + i),
-        ...samplesOf([ramp(subject.sampleRate, 80, 30_000 - Math.round(0.08 * subject.sampleRate))])
-      ])
+        ...samplesOf([more])
+      ]
+      yield* expect("audio that goes out", samplesOf(farEnd.received()), across(subject, expected))
     })
 )
 

@@ -4,7 +4,7 @@ import type * as Transport from "@apipeline/core/Transport"
 import type * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import type * as Socket from "effect/socket/Socket"
-import { closed, closeEvent } from "./messageConnection.ts"
+import { closed, closeEvent, fromSocketError } from "./messageConnection.ts"
 import type { Peer } from "./peer.ts"
 
 /** Milliseconds, bytes, and numbers: see `WebSocketServer.Limits`. */
@@ -36,6 +36,13 @@ export const makeBucket = (clock: Clock.Clock, perSecond: number): () => boolean
   }
 }
 
+/** With which code `ws` has closed because of what it could not read, by the codes of its errors. */
+const violation = (cause: unknown): number => {
+  const code = typeof cause === "object" && cause !== null && "code" in cause ? String(cause.code) : ""
+  if (!code.startsWith("WS_ERR_")) return 1006
+  return code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" ? 1009 : code === "WS_ERR_INVALID_UTF8" ? 1007 : 1002
+}
+
 /** A connection that is closed only once, with a code and a reason of whoever is first. */
 export class ClientLine {
   readonly peer: Peer
@@ -56,6 +63,13 @@ export class ClientLine {
   /** Why it is to be closed, or was: for the first that asks. */
   because(code: number, text: string): { readonly code: number; readonly text: string } {
     return this.reason ??= { code, text }
+  }
+
+  /** Nothing comes any more: the other side has closed, or the connection is broken. */
+  lost(error: Socket.SocketError): void {
+    const { message, reason } = fromSocketError(error)
+    if (reason._tag === "ConnectionClosed") this.because(reason.code ?? 1006, reason.reason)
+    else this.because(reason._tag === "ReadFailed" ? violation(reason.cause) : 1006, message)
   }
 
   /** Says goodbye and waits until the other side has, too; then there is nobody left to wait for. */

@@ -6,9 +6,14 @@ import * as Effect from "effect/Effect"
 import type * as Pull from "effect/Pull"
 import type { Channel } from "./channel.ts"
 
+/**
+ * What a session sends: a frame, or the wish that its client drops what it has not played.
+ *
+ * @category models
+ * @since 0.1.0
+ */
 export type Signal =
   | { readonly _tag: "Frame"; readonly frame: Frame.Frame }
-  /** What has not been played is to be dropped. */
   | { readonly _tag: "Clear" }
 
 interface Entry {
