@@ -19,6 +19,7 @@ import type * as Scope from "effect/Scope"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Frame from "./Frame.ts"
+import { checkPositiveInteger } from "./internal/positiveInteger.ts"
 import * as Processor from "./Processor.ts"
 
 declare const TextDecoder: {
@@ -244,8 +245,7 @@ const sizes = (options: AudioOptions): Sizes => {
   const unit = numChannels * sampleWidth
   const { chunkSize = Math.max(1, Math.round(sampleRate / 50)) * unit } = options
   for (const [field, value] of Object.entries({ sampleRate, numChannels, sampleWidth, chunkSize })) {
-    if (Number.isInteger(value) && value > 0) continue
-    throw new TypeError(`ByteReader: ${field}: found ${value}, expected a positive integer`)
+    checkPositiveInteger(`ByteReader: ${field}`, value)
   }
   if (chunkSize % unit === 0) return { sampleRate, numChannels, sampleWidth, chunkSize }
   throw new TypeError(`ByteReader: chunkSize: found ${chunkSize}, expected a multiple of ${unit}`)

@@ -33,6 +33,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type Reply, replyTo } from "./internal/dialogue/reply.ts"
 import { maxSeconds } from "./internal/dialogue/timer.ts"
+import * as DurationOption from "./internal/durationOption.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // tools
@@ -183,8 +184,7 @@ const metadata: Response.ResponseMetadataPartEncoded = { type: "response-metadat
  */
 export const make = (options: Options = {}): Effect.Effect<LanguageModel.LanguageModel> => {
   const timeZone = options.timeZone ?? new Intl.DateTimeFormat().resolvedOptions().timeZone
-  const wordDelay = Duration.toMillis(options.wordDelay ?? 0)
-  if (!(wordDelay >= 0)) throw new TypeError(`Dialogue: wordDelay: found ${wordDelay} ms, expected a duration`)
+  const wordDelay = DurationOption.notNegative("Dialogue: wordDelay", options.wordDelay ?? 0)
   if (!isTimeZone(timeZone)) {
     throw new TypeError(`Dialogue: timeZone: found ${JSON.stringify(timeZone)}, expected an IANA time zone`)
   }

@@ -20,6 +20,7 @@ import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import type * as Frame from "./Frame.ts"
 import * as LlmStream from "./internal/llmStream.ts"
+import { retryTwice } from "./internal/retryTwice.ts"
 import { type Call, type Settings, ToolCalls } from "./internal/toolCalls.ts"
 import * as Processor from "./Processor.ts"
 import {
@@ -192,7 +193,7 @@ const settingsOf = (
 /** Long before there are so many calls, what was said before the first of them has been heard. */
 const maxSaid = 64
 
-const twice = Schedule.upTo(Schedule.exponential("250 millis"), { times: 2 })
+const twice = retryTwice("250 millis")
 
 /** Milliseconds after which the provider wants to be asked again. */
 const retryAfter = ({ cause }: LlmError): number =>

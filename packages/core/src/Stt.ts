@@ -4,16 +4,18 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
+import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Frame from "./Frame.ts"
 import { AudioReplay } from "./internal/audioReplay.ts"
+import * as DurationOption from "./internal/durationOption.ts"
 import { type Converter, isAlike, makeConverter } from "./internal/monoAudio.ts"
 import { Recognition } from "./internal/recognition.ts"
+import { retryTwice } from "./internal/retryTwice.ts"
 import { Utterance } from "./internal/utterance.ts"
 import * as Pcm from "./Pcm.ts"
 import * as Processor from "./Processor.ts"
@@ -120,13 +122,7 @@ export interface Options {
 /** Milliseconds: what pipecat assumes of a service that does not tell. */
 const defaultP99Latency = 1000
 
-const twice = Schedule.upTo(Schedule.exponential("250 millis"), { times: 2 })
-
-const millis = (field: string, input: Duration.Input, minimum: number): number => {
-  const found = Duration.toMillis(input)
-  if (found >= minimum && found < Infinity) return found
-  throw new TypeError(`Stt: ${field}: found ${found} ms, expected a finite duration of at least ${minimum} ms`)
-}
+const twice = retryTwice("250 millis")
 
 /**
  * Makes a processor that turns what the user says into `InterimTranscriptionFrame`s and `TranscriptionFrame`s.
@@ -207,9 +203,9 @@ export const fromService = (service: SpeechToText.Service, options: Options = {}
 
 const build = <R>(acquire: Effect.Effect<SpeechToText.Service, never, R>, options: Options) => {
   const { interim = true, mode = "segmented", retry = twice, userId = "" } = options
-  const preRoll = millis("preRoll", options.preRoll ?? 500, 0)
-  const timeout = millis("timeout", options.timeout ?? "10 seconds", 1)
-  const maxUtterance = millis("maxUtterance", options.maxUtterance ?? "30 seconds", 1000)
+  const preRoll = DurationOption.finiteFrom(0)("Stt: preRoll", options.preRoll ?? 500)
+  const timeout = DurationOption.finiteFrom(1)("Stt: timeout", options.timeout ?? "10 seconds")
+  const maxUtterance = DurationOption.finiteFrom(1000)("Stt: maxUtterance", options.maxUtterance ?? "30 seconds")
   const continuous = mode === "continuous"
   const streams = continuous || interim
   return Processor.effect(

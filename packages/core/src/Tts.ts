@@ -4,12 +4,15 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
+import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Frame from "./Frame.ts"
+import * as DurationOption from "./internal/durationOption.ts"
+import { retryTwice } from "./internal/retryTwice.ts"
 import { SegmentFrame, speaker } from "./internal/speaker.ts"
+import { sayable } from "./internal/spoken.ts"
 import { Segment, Synthesis } from "./internal/synthesis.ts"
 import * as Pipeline from "./Pipeline.ts"
 import * as Processor from "./Processor.ts"
@@ -126,9 +129,7 @@ export interface Options extends TextToSpeech.Options {
   readonly timeout?: Duration.Input | undefined
 }
 
-const twice = Schedule.upTo(Schedule.exponential("100 millis"), { times: 2 })
-
-const sayable = /[\p{L}\p{N}]/u
+const twice = retryTwice("100 millis")
 
 /**
  * Makes a processor (or rather two in a row) that speaks the text of a model.
@@ -203,10 +204,7 @@ export const fromService = (service: TextToSpeech.Service, options: Options = {}
 
 const build = <R>(acquire: Effect.Effect<TextToSpeech.Service, never, R>, options: Options) => {
   const { aggregation = "sentence", lookAhead = 1, name = "Tts", retry = twice, tags } = options
-  const timeout = Duration.toMillis(options.timeout ?? "10 seconds")
-  if (!(timeout > 0 && timeout < Infinity)) {
-    throw new TypeError(`Tts: timeout: found ${timeout} ms, expected a finite duration greater than zero`)
-  }
+  const timeout = DurationOption.positiveFinite("Tts: timeout", options.timeout ?? "10 seconds")
   if (!Number.isInteger(lookAhead) || lookAhead < 0) {
     throw new TypeError(`Tts: lookAhead: found ${lookAhead}, expected an integer of at least 0`)
   }

@@ -4,9 +4,10 @@
  * @since 0.1.0
  */
 import type * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Frame from "./Frame.ts"
+import * as DurationOption from "./internal/durationOption.ts"
 import { makePhrases } from "./internal/phrases.ts"
 import { ProposedUserStartedSpeakingFrame } from "./TurnFrames.ts"
 import * as TurnStrategy from "./TurnStrategy.ts"
@@ -270,10 +271,7 @@ export interface WakePhraseOptions<E = never, R = never> extends Options {
  */
 export const wakePhrase = <E = never, R = never>(options: WakePhraseOptions<E, R>): TurnStart<R> => {
   const phrases = makePhrases("TurnStart.wakePhrase", options.phrases)
-  const timeout = Duration.toMillis(options.timeout ?? "10 seconds")
-  if (!(timeout > 0)) {
-    throw new TypeError(`TurnStart.wakePhrase: timeout: found ${timeout} ms, expected a duration greater than zero`)
-  }
+  const timeout = DurationOption.positive("TurnStart.wakePhrase: timeout", options.timeout ?? "10 seconds")
   const woken = decisionOf(options)
   const asleep: Decision = { ...hold, pass: "discard" }
   const single = options.singleActivation === true

@@ -7,12 +7,13 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import type * as Frame from "./Frame.ts"
+import * as DurationOption from "./internal/durationOption.ts"
 import { Running, type Step, TurnController } from "./internal/turnController.ts"
 import type * as Mute from "./Mute.ts"
 import * as Processor from "./Processor.ts"
@@ -136,10 +137,7 @@ export interface Options<RStart = never, RStop = never, E = never, R = never> {
 export const make = <RStart = never, RStop = never, E = never, R = never>(
   options: Options<RStart, RStop, E, R> = {}
 ): Processor.Processor<E, RStart | RStop | Exclude<R, Scope.Scope>> => {
-  const stopTimeout = Duration.toMillis(options.stopTimeout ?? "5 seconds")
-  if (!(stopTimeout > 0)) {
-    throw new TypeError(`UserTurn: stopTimeout: found ${stopTimeout} ms, expected a duration greater than zero`)
-  }
+  const stopTimeout = DurationOption.positive("UserTurn: stopTimeout", options.stopTimeout ?? "5 seconds")
   const {
     interrupt = "always",
     mute = [],
