@@ -35,6 +35,14 @@ declare const TextDecoder: {
 /**
  * The bytes are not UTF-8, and the options say that this is a failure.
  *
+ * @example
+ * ```ts
+ * import { ByteReader } from "@apipeline/core"
+ *
+ * new ByteReader.InvalidUtf8({ line: 3 }).message
+ * // => "line 3: found bytes that are not UTF-8"
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -49,6 +57,14 @@ export class InvalidUtf8 extends Schema.TaggedError<InvalidUtf8>()("InvalidUtf8"
 
 /**
  * A line is longer than the options allow.
+ *
+ * @example
+ * ```ts
+ * import { ByteReader } from "@apipeline/core"
+ *
+ * new ByteReader.LineTooLong({ line: 3, maxLength: 1024 }).message
+ * // => "line 3: found more than 1024 bytes"
+ * ```
  *
  * @category errors
  * @since 0.1.0
@@ -65,6 +81,14 @@ export class LineTooLong extends Schema.TaggedError<LineTooLong>()("LineTooLong"
 /**
  * The bytes ended within a sample. All that came before has been read.
  *
+ * @example
+ * ```ts
+ * import { ByteReader } from "@apipeline/core"
+ *
+ * new ByteReader.IncompleteSample({ found: 1, expected: 2 }).message
+ * // => "the last sample: found 1 bytes, expected 2"
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -79,6 +103,14 @@ export class IncompleteSample extends Schema.TaggedError<IncompleteSample>()("In
 
 /**
  * The one error of this module; `reason` tells which.
+ *
+ * @example
+ * ```ts
+ * import { ByteReader } from "@apipeline/core"
+ *
+ * const reason = new ByteReader.InvalidUtf8({ line: 3 })
+ * new ByteReader.ByteReaderError({ reason }).message // => "line 3: found bytes that are not UTF-8"
+ * ```
  *
  * @category errors
  * @since 0.1.0

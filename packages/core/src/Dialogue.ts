@@ -91,6 +91,15 @@ export const tools = Toolkit.make(SetTimer)
 /**
  * What {@link tools} do: a timer sleeps by the `Clock`.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Dialogue, Llm, PipelineTask } from "@apipeline/core"
+ *
+ * const bot = Llm.make({ toolkit: Dialogue.tools, tools: { set_timer: { background: true } } })
+ * const task = PipelineTask.make(bot).pipe(Effect.provide([Dialogue.layer(), Dialogue.layerTools]))
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */

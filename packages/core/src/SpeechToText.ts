@@ -274,6 +274,15 @@ export const failover = (
 /**
  * Recognisers of several layers as one: see {@link failover}. All of them are built.
  *
+ * @example
+ * ```ts
+ * import type { Layer } from "effect"
+ * import { SpeechToText } from "@apipeline/core"
+ *
+ * const both = (cloud: Layer.Layer<SpeechToText.SpeechToText>, local: typeof cloud) =>
+ *   SpeechToText.layerFailover([cloud, local])
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -192,6 +192,15 @@ export const failover = (
 /**
  * Synthesisers of several layers as one: see {@link failover}. All of them are built.
  *
+ * @example
+ * ```ts
+ * import type { Layer } from "effect"
+ * import { TextToSpeech } from "@apipeline/core"
+ *
+ * const both = (cloud: Layer.Layer<TextToSpeech.TextToSpeech>, local: typeof cloud) =>
+ *   TextToSpeech.layerFailover([cloud, local])
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -53,6 +53,13 @@ export interface TurnStart<out R = never> extends TurnStrategy.Strategy<Decision
 /**
  * The decision that a turn begins.
  *
+ * @example
+ * ```ts
+ * import { TurnStart } from "@apipeline/core"
+ *
+ * TurnStart.start // => { start: true }
+ * ```
+ *
  * @category decisions
  * @since 0.1.0
  */
@@ -60,6 +67,13 @@ export const start: Decision = { start: true }
 
 /**
  * The decision that none begins, whatever strategies further down the list make of the frame.
+ *
+ * @example
+ * ```ts
+ * import { TurnStart } from "@apipeline/core"
+ *
+ * TurnStart.hold // => { start: false }
+ * ```
  *
  * @category decisions
  * @since 0.1.0
