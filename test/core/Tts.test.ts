@@ -490,6 +490,21 @@ describe("a text to say", () => {
       ], { speed: 1.5 })
       strictEqual(errors, `error: fake: voice: found "nobody", expected one of fake, other`)
     }))
+
+  it.effect("as settings say that are for it", () =>
+    Effect.gen(function*() {
+      const set = (settings: Record<string, unknown>, service?: string) =>
+        ServiceSwitcher.ServiceSettingsFrame.make({ settings, ...service !== undefined && { service } })
+      const { errors, line } = yield* say([synthesize("One.", audio(10), { voice: "other", speed: 2 })], [
+        set({ voice: "other" }),
+        set({ speed: 2 }, "Tts"),
+        set({ voice: "fake" }, "Llm"),
+        set({ speed: "fast" }),
+        speak("One.")
+      ])
+      strictEqual(line, "< A(One.) w(One.) 10 >")
+      strictEqual(errors, `error: fake: speed: found "fast", expected number`)
+    }))
 })
 
 describe("failures", () => {

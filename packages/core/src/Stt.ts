@@ -16,10 +16,11 @@ import * as DurationOption from "./internal/durationOption.ts"
 import { type Converter, isAlike, makeConverter } from "./internal/monoAudio.ts"
 import { Recognition } from "./internal/recognition.ts"
 import { retryTwice } from "./internal/retryTwice.ts"
+import { settingsHandler } from "./internal/serviceSettings.ts"
 import { Utterance } from "./internal/utterance.ts"
 import * as Pcm from "./Pcm.ts"
 import * as Processor from "./Processor.ts"
-import { RequestMetadataFrame } from "./ServiceSwitcher.ts"
+import { RequestMetadataFrame, ServiceSettingsFrame } from "./ServiceSwitcher.ts"
 import * as SpeechToText from "./SpeechToText.ts"
 import { VadParamsFrame } from "./Vad.ts"
 import {
@@ -122,6 +123,8 @@ export interface Options {
 /** Milliseconds: what pipecat assumes of a service that does not tell. */
 const defaultP99Latency = 1000
 
+const Settings = Schema.Struct({ language: Schema.optionalKey(Schema.String) })
+
 const twice = retryTwice("250 millis")
 
 /**
@@ -142,6 +145,7 @@ const twice = retryTwice("250 millis")
  * - Between `UserMuteStartedFrame` and `UserMuteStoppedFrame` nothing is heard: what the user is just saying is dropped,
  *   and so is an utterance that began meanwhile.
  * - An interruption changes nothing: it is what somebody who speaks causes.
+ * - A `ServiceSettingsFrame` with a `language` does what a {@link SttUpdateFrame} does, unless it is for another name.
  * - `EndFrame` waits for what has been said up to then.
  * - Metrics, up to the last result: TTFB from the end of speech, which voice activity detection tells later
  *   (`VadParamsFrame` says how much), and processing time from then on; usage is the seconds of audio that the service got.
@@ -273,7 +277,22 @@ const build = <R>(acquire: Effect.Effect<SpeechToText.Service, never, R>, option
         context.pushDownstream(SttMetadataFrame.make({ service: service.name, p99Latency }))
       )
 
-      /** Both ways. */
+      const update = ({ language: spoken }: { readonly language?: string }): Effect.Effect<void> =>
+        Effect.sync(() => {
+          if (spoken === undefined) return
+          language = spoken
+          if (!continuous) return
+          stop()
+          begin(new Utterance(language))
+        })
+
+      const settings = settingsHandler(
+        Settings,
+        ({ name }) => name,
+        update,
+        (cause) => new SpeechToText.SpeechToTextError({ recognizer: service.name, isRetryable: false, cause })
+      )
+
       const heard = {
         VadUserStartedSpeakingFrame: (
           frame: VadUserStartedSpeakingFrame,
@@ -337,7 +356,7 @@ const build = <R>(acquire: Effect.Effect<SpeechToText.Service, never, R>, option
       return {
         ...heard,
         ...mute,
-        upstream: mute,
+        upstream: { ...mute, ServiceSettingsFrame: settings },
         metrics: true,
         AudioRawFrame: (frame: Frame.AudioRawFrame, { push, report }: Processor.ProcessorContext) =>
           Effect.andThen(
@@ -355,14 +374,8 @@ const build = <R>(acquire: Effect.Effect<SpeechToText.Service, never, R>, option
             })
           ),
         SttUpdateFrame: (frame: SttUpdateFrame, { push }: Processor.ProcessorContext) =>
-          Effect.suspend(() => {
-            language = frame.language
-            if (continuous) {
-              stop()
-              begin(new Utterance(language))
-            }
-            return push(frame)
-          }),
+          Effect.andThen(update(frame), push(frame)),
+        ServiceSettingsFrame: settings,
         RequestMetadataFrame: () => metadata,
         onStart: (_: Frame.StartFrame, own: Processor.ProcessorContext) =>
           Effect.gen(function*() {
@@ -383,6 +396,7 @@ const build = <R>(acquire: Effect.Effect<SpeechToText.Service, never, R>, option
     {
       frames: [
         RequestMetadataFrame,
+        ServiceSettingsFrame,
         SttUpdateFrame,
         UserMuteStartedFrame,
         UserMuteStoppedFrame,
