@@ -105,7 +105,8 @@ export interface Options<RStart = never, RStop = never, E = never, R = never> {
  *
  * A noise that is taken for a voice begins a turn (`TurnStart.vad`), in which nothing is understood: it interrupts the bot,
  * and is over after `stopTimeout`. What the user says meanwhile belongs to the same turn, and is answered as always. Where
- * there is noise, let words begin a turn: `TurnStart.transcription` or `TurnStart.minWords`.
+ * there is noise, let words begin a turn: `TurnStart.transcription` or `TurnStart.minWords`. A bot that is to speak up after
+ * such a turn can hear of it in `onEvent` (`reason: "timeout"`): nobody else does.
  *
  * Throws a `TypeError` when `stopTimeout` is not above 0.
  *
