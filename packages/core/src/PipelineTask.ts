@@ -200,6 +200,24 @@ export const make = <E, R>(
  * A new task on the processors of one that `stopTask` has stopped: they keep their state and are told of a new
  * `StartFrame`. From now on they live in the surrounding scope.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { PipelineTask, Processor } from "@apipeline/core"
+ *
+ * const program = Effect.gen(function*() {
+ *   const first = yield* PipelineTask.make(Processor.sync("Same", {}))
+ *   yield* first.stopTask
+ *   yield* first.run
+ *   const second = yield* PipelineTask.takeOver(first)
+ *   yield* second.stopWhenDone
+ *   yield* second.run
+ *   return "both have run"
+ * }).pipe(Effect.scoped)
+ *
+ * await Effect.runPromise(program) // => "both have run"
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */

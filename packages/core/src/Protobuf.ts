@@ -544,6 +544,13 @@ export type TypeId = "~apipeline/Protobuf/Field"
 /**
  * Marks a {@link Field}.
  *
+ * @example
+ * ```ts
+ * import { Protobuf } from "@apipeline/core"
+ *
+ * Protobuf.TypeId // => "~apipeline/Protobuf/Field"
+ * ```
+ *
  * @category type IDs
  * @since 0.1.0
  */

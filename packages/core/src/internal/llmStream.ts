@@ -5,10 +5,15 @@ import * as Prompt from "effect/ai/Prompt"
 import type * as Response from "effect/ai/Response"
 import type * as Toolkit from "effect/ai/Toolkit"
 import * as Cause from "effect/Cause"
+import type * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as ExecutionPlan from "effect/ExecutionPlan"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { LlmMessage } from "../VoiceFrames.ts"
 
@@ -108,6 +113,31 @@ export const ask = <E>(request: Request<E>): Stream.Stream<Event, E, LanguageMod
       Stream.flattenIterable
     )
   }))
+
+/** The plan whose layers are built when they are needed for the first time, and live as long as the scope. */
+export const lasting = <Config extends { provides: any; input: any; error: any; requirements: any }>(
+  plan: ExecutionPlan.ExecutionPlan<Config>,
+  scope: Scope.Scope,
+  services: Context.Context<never>
+): ExecutionPlan.ExecutionPlan<any> => {
+  const once = (layer: Layer.Layer<any, any, any>): Layer.Layer<any, any, any> => {
+    let built: Context.Context<any> | undefined
+    return Layer.effectContext(Effect.gen(function*() {
+      if (built !== undefined) return built
+      const own = yield* Scope.fork(scope)
+      built = yield* Layer.buildWithMemoMap(layer, Layer.CurrentMemoMap.forkOrCreate(services), own).pipe(
+        // what could not be built is tried anew
+        Effect.onExit((exit) => Exit.isSuccess(exit) ? Effect.void : Scope.close(own, exit))
+      )
+      return built
+    }))
+  }
+  const [first, ...others] = plan.steps.map((step) => ({
+    ...step,
+    provide: Layer.isLayer(step.provide) ? once(step.provide as Layer.Layer<any, any, any>) : step.provide
+  }))
+  return ExecutionPlan.make(first!, ...others) as ExecutionPlan.ExecutionPlan<any>
+}
 
 /** Whose model there is. */
 export const providerName: Effect.Effect<string> = Effect.map(

@@ -8,6 +8,14 @@ import * as Schema from "effect/Schema"
 /**
  * There is no task whose client a message could go to: it has not started, or is over.
  *
+ * @example
+ * ```ts
+ * import { Rtvi } from "@apipeline/core"
+ *
+ * new Rtvi.NotRunning({ rtvi: "Rtvi", type: "server-message" }).message
+ * // => "Rtvi: found no running task, expected one to send server-message to the client of"
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -23,6 +31,14 @@ export class NotRunning extends Schema.TaggedError<NotRunning>()("NotRunning", {
 /**
  * The processor is in a task already: a session has one client.
  *
+ * @example
+ * ```ts
+ * import { Rtvi } from "@apipeline/core"
+ *
+ * new Rtvi.InUse({ rtvi: "Rtvi" }).message
+ * // => "Rtvi: found in two tasks, expected an Rtvi.make for each"
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -34,6 +50,14 @@ export class InUse extends Schema.TaggedError<InUse>()("InUse", { rtvi: Schema.S
 
 /**
  * The one error of this module; `reason` tells which. `RtviMessage.RtviMessageError` is about messages.
+ *
+ * @example
+ * ```ts
+ * import { Rtvi } from "@apipeline/core"
+ *
+ * const reason = new Rtvi.InUse({ rtvi: "Rtvi" })
+ * new Rtvi.RtviError({ reason }).message // => "Rtvi: found in two tasks, expected an Rtvi.make for each"
+ * ```
  *
  * @category errors
  * @since 0.1.0

@@ -1,4 +1,5 @@
-const sayable = /[\p{L}\p{N}]/u
+/** What has none of these is not spoken. */
+export const sayable = /[\p{L}\p{N}]/u
 
 /**
  * How much of a written text has been spoken when a word of it has: up to its end, or all of it where nothing that could
