@@ -50,6 +50,8 @@ interface Talk {
   /** What is said while it is heard, by whom; failures, and interruptions. */
   readonly log: ReadonlyArray<string>
   readonly messages: LlmContext.LlmContext["messages"]
+  /** Milliseconds of audio that came, in all. */
+  readonly heard: () => number
 }
 
 const rate = 16_000
@@ -119,7 +121,12 @@ const talk = <A, E>(options: Options, conversation: (talk: Talk) => Effect.Effec
       Effect.provide(options.model ?? Layer.empty)
     )
     const running = yield* Effect.forkScoped(task.run, { startImmediately: true })
-    yield* Effect.forkScoped(Stream.runDrain(client.received), { startImmediately: true })
+    let heard = 0
+    const listen = Stream.runForEach(client.received, (signal) =>
+      Effect.sync(() => {
+        if (signal._tag === "Frame" && Frame.AudioRawFrame.is(signal.frame)) heard += signal.frame.duration
+      }))
+    yield* Effect.forkScoped(listen, { startImmediately: true })
     const play = (milliseconds: number, value: number): Effect.Effect<void> => {
       let left = milliseconds / 20
       return Effect.whileLoop({
@@ -134,7 +141,8 @@ const talk = <A, E>(options: Options, conversation: (talk: Talk) => Effect.Effec
       say: (milliseconds = 600, then = 1000) => Effect.andThen(play(milliseconds, 20_000), wait(then)),
       wait,
       log,
-      messages: context.messages
+      messages: context.messages,
+      heard: () => heard
     })
     yield* client.close("good-bye")
     for (let i = 0; i < 100 && running.pollUnsafe() === undefined; i++) yield* TestClock.adjust("1 second")
@@ -530,13 +538,15 @@ describe("a voice", () => {
         FakeTts.synthesize(sentence, [FakeTts.audio(500), FakeTts.fails({ message: "crashed" })]),
         FakeTts.synthesize(sentence, [FakeTts.audio(1700)])
       ])
-      yield* talk({ stt, model, tts: service }, ({ log, messages, say, wait }) =>
+      yield* talk({ stt, model, tts: service }, ({ heard, log, messages, say, wait }) =>
         Effect.gen(function*() {
           yield* say()
           yield* wait(2500)
           deepStrictEqual(log, ["!", "user: Hello.", `bot: ${sentence}`])
           deepStrictEqual(yield* messages, [user("Hello."), bot(sentence)])
           strictEqual(calls.length, 2)
+          // in chunks of 40
+          strictEqual(heard(), 1720)
         }))
     }).pipe(Effect.scoped))
 
