@@ -49,7 +49,9 @@ export const make = Effect.fnUntraced(function*(options: Options) {
   let heard = ""
   let segment: { readonly text: string; spoken: number } | undefined
 
-  const style = (code: number, text: string): string => lines.isTerminal ? `\x1b[${code}m${text}\x1b[0m` : text
+  // https://no-color.org
+  const isStyled = lines.isTerminal && !process.env["NO_COLOR"]
+  const style = (code: number, text: string): string => isStyled ? `\x1b[${code}m${text}\x1b[0m` : text
 
   /** `event` for machines; for people, `text` is put on the screen. */
   const tell = (
@@ -112,7 +114,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     if (TransportFrames.BotInterruptedFrame.is(frame)) {
       const spoken = segment?.text.slice(0, segment.spoken).trim() ?? ""
       const cut = segment?.text.slice(segment.spoken).trim() ?? ""
-      const struck = lines.isTerminal ? style(9, style(2, cut)) : `[${cut}]`
+      const struck = isStyled ? style(9, style(2, cut)) : `[${cut}]`
       return tell(
         "interrupted",
         { heard: heard.trim(), cut, playedMillis: frame.played, droppedMillis: frame.dropped },

@@ -8,10 +8,11 @@ import * as Transport from "@apipeline/core/Transport"
 import * as VoiceActivity from "@apipeline/core/VoiceActivity"
 import * as Voice from "@apipeline/core/VoiceFrames"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, ManagedRuntime, Stream } from "effect"
+import { Effect, Layer, ManagedRuntime, Stream } from "effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
+import type { Worker } from "node:worker_threads"
 import { afterAll } from "vitest"
 import * as Bot from "../../examples/support/Bot.ts"
 import * as Caller from "../../examples/support/Caller.ts"
@@ -266,6 +267,45 @@ describe("the bot", () => {
         isAtMost(after.handles[name] ?? 0, before.handles[name] ?? 0, name)
       }
     })
+  )
+
+  it(
+    "goes on when all its workers crash, while the user speaks and while it speaks itself",
+    () =>
+      Effect.gen(function*() {
+        const workers: Array<Worker> = []
+        const note = (worker: Worker): void => void workers.push(worker)
+        process.on("worker", note)
+        yield* Effect.addFinalizer(() => Effect.sync(() => process.off("worker", note)))
+        const services = yield* Layer.build(Bot.layer())
+          // not those that take their place
+      const crash = Effect.suspend(() =>
+        Effect.forEach(workers.splice(0), (worker) => Effect.promise(() => worker.terminate()), {
+          concurrency: "unbounded",
+          discard: true
+        })
+      )
+        const seen = nothing()
+        yield* Effect.gen(function*() {
+          const speech = line("goforward.wav")
+          // in the middle of a word
+          let frames = 0
+          const audio = Stream.tap(speech.audio, () => ++frames === 75 ? Effect.forkChild(crash) : Effect.void)
+          const lines = [{ ...speech, audio }, line("cards-001.wav")]
+          const onLine = () => Effect.sync(() => void seen.lines.push(performance.now()))
+          const connection = yield* Caller.make({ lines, patience: 20_000, onLine })
+          let sent = 0
+          const send: Transport.Connection["send"] = (frame) =>
+            Effect.andThen(connection.send(frame), Frame.AudioRawFrame.is(frame) && ++sent === 10 ? crash : Effect.void)
+          yield* over({ ...connection, send }, seen)
+        }).pipe(Effect.scoped, Effect.provideContext(services))
+        deepStrictEqual(seen.errors, [])
+        const [errors] = wordErrors(`${words["goforward.wav"]} ${words["cards-001.wav"]}`, seen.transcripts.join(" "))
+        isAtMost(errors, 1, seen.transcripts.join(" "))
+        strictEqual(seen.latencies.length, 2)
+        strictEqual(workers.length, 3)
+      }).pipe(Effect.scoped, Effect.runPromise),
+    90_000
   )
 
   bot(
