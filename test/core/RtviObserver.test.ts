@@ -368,7 +368,7 @@ describe("bot-output", () => {
         output(1, "It costs $5, I", " think it does…"),
         text("think"),
         output(1, "It costs $5, I think", " it does…"),
-        text(" it "),
+        text("it"),
         output(1, "It costs $5, I think it", " does…"),
         text("does"),
         output(1, "It costs $5, I think it does…", ""),

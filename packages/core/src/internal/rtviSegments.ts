@@ -85,9 +85,9 @@ export class Segments {
     return this.tell([progressOf(segmentId, text, aggregatedBy, accumulatedText, remainingText)])
   }
 
-  /** A word is heard: finds it in the segment that it is of. */
+  /** A word is heard: finds it in the segment that it is of. Clients put spaces between words. */
   word({ segmentId, text }: TtsTextFrame): Messages {
-    const said = RtviMessage.server("bot-tts-text", { text })
+    const said = RtviMessage.server("bot-tts-text", { text: text.trim() })
     const segment = segmentId === undefined || this.legacy() ? undefined : this.open.get(segmentId)
     const spoken = segment === undefined ? undefined : spokenUpTo(segment.text, segment.spoken, text)
     // What is spoken differs from what is written ("$5"): the next word that does not will tell.
