@@ -278,13 +278,13 @@ describe("the bot", () => {
         process.on("worker", note)
         yield* Effect.addFinalizer(() => Effect.sync(() => process.off("worker", note)))
         const services = yield* Layer.build(Bot.layer())
-          // not those that take their place
-      const crash = Effect.suspend(() =>
-        Effect.forEach(workers.splice(0), (worker) => Effect.promise(() => worker.terminate()), {
-          concurrency: "unbounded",
-          discard: true
-        })
-      )
+        // not those that take their place
+        const crash = Effect.suspend(() =>
+          Effect.forEach(workers.splice(0), (worker) => Effect.promise(() => worker.terminate()), {
+            concurrency: "unbounded",
+            discard: true
+          })
+        )
         const seen = nothing()
         yield* Effect.gen(function*() {
           const speech = line("goforward.wav")
