@@ -3,11 +3,12 @@ import * as Pcm from "@apipeline/core/Pcm"
 import * as Resampler from "@apipeline/core/Resampler"
 import * as Wav from "@apipeline/core/Wav"
 import { assert, describe, it } from "@effect/vitest"
-import { Result } from "effect"
+import { Effect, Result, Stdio, Terminal } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { afterAll } from "vitest"
+import * as Lines from "../../examples/support/Lines.ts"
 import { type Child, type Ended, sleep, start } from "../utils/child.ts"
 import { recording, wordErrors, words } from "../utils/speech.ts"
 
@@ -312,4 +313,48 @@ describe("examples/main.ts", { timeout }, () => {
     for (const word of ["--input", "--stt", "--out", "--fast", "--json"]) include(help.stdout, word)
     assertCode(await main(["--stt", "huge"]).ended, 1)
   })
+})
+
+describe("on a terminal", () => {
+  it.effect("what is being said changes in place, and everything else comes above it", () =>
+    Effect.gen(function*() {
+      let screen: Array<string> = [""]
+      const display = (text: string) =>
+        Effect.sync(() => {
+          for (const part of text.replaceAll(Lines.clear, "\r").split(/([\r\n])/)) {
+            if (part === "\n") screen.push("")
+            else screen = [...screen.slice(0, -1), part === "\r" ? "" : screen.at(-1)! + part]
+          }
+        })
+      const terminal = Terminal.make({
+        columns: Effect.succeed(20),
+        rows: Effect.succeed(5),
+        size: Effect.die("unused"),
+        readInput: Effect.die("unused"),
+        readLine: Effect.die("unused"),
+        display
+      })
+      const lines = yield* Lines.make.pipe(
+        Effect.provideService(Terminal.Terminal, terminal),
+        Effect.provide(Stdio.layerTest({ stdoutIsTerminal: Effect.succeed(true) }))
+      )
+      yield* lines.print("start")
+      yield* lines.open("user", "you ...")
+      yield* lines.open("user", "you ... go")
+      yield* lines.change("bot", "nobody says this")
+      yield* lines.print("note")
+      deepStrictEqual(screen, ["start", "note", "you ... go"])
+      yield* lines.open("user", "you go forward")
+      yield* lines.close
+      yield* lines.close
+      yield* lines.open("bot", "bot all right")
+      yield* lines.change("bot", "bot ALL right")
+      yield* lines.print("note")
+      deepStrictEqual(screen, ["start", "note", "you go forward", "note", "bot ALL right"])
+      // longer than a line: it could not be changed
+      yield* lines.open("user", "you say more than fits")
+      yield* lines.change("user", "you say something else")
+      yield* lines.print("end")
+      deepStrictEqual(screen.slice(4), ["bot ALL right", "you say more than fits", "end", ""])
+    }))
 })
