@@ -14,23 +14,15 @@ import * as RtviMessage from "@apipeline/core/RtviMessage"
 import type * as Transport from "@apipeline/core/Transport"
 import * as Voice from "@apipeline/core/VoiceFrames"
 import * as WebSocketServer from "@apipeline/node/WebSocketServer"
-import { afterEach, assert, beforeEach, describe, it, vi } from "@effect/vitest"
+import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Layer, Logger, Schedule, type Scope } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import * as Pipecat from "../utils/pipecatClient.ts"
 
 const { deepStrictEqual, strictEqual } = assert
+const { until } = Pipecat
 
-// The clients are made for browsers: this is all that Node lacks.
-Object.assign(globalThis, { window: globalThis })
-const { LogLevel, PipecatClient, RTVIEvent, RTVIMessage } = await import("@pipecat-ai/client-js")
-const { WebSocketTransport } = await import("@pipecat-ai/websocket-transport")
-type Client = InstanceType<typeof PipecatClient>
-
-// Its transport has a logger of its own, which nobody can turn off.
-beforeEach(() => {
-  for (const level of ["debug", "info", "log", "warn", "error"] as const) vi.spyOn(console, level).mockReturnValue()
-})
-afterEach(() => vi.restoreAllMocks())
+Pipecat.quiet()
 
 // ---------------------------------------------------------------------------------------------------------------------
 // the bot
@@ -193,84 +185,10 @@ const serve: Effect.Effect<
 // the client
 // ---------------------------------------------------------------------------------------------------------------------
 
-/** A microphone and a speaker that are none. */
-class FakeMedia {
-  played = 0
-  enabled = true
-  speak: (audio: ArrayBuffer) => void = () => {}
-  setUserAudioCallback(speak: (audio: ArrayBuffer) => void) {
-    this.speak = speak
-  }
-  setClientOptions() {}
-  async initialize() {}
-  async connect() {}
-  async disconnect() {}
-  async userStartedSpeaking() {}
-  bufferBotAudio(audio: Int16Array) {
-    this.played += audio.length
-    return audio
-  }
-  enableMic(enabled: boolean) {
-    this.enabled = enabled
-  }
-  get isMicEnabled() {
-    return this.enabled
-  }
-  tracks() {
-    return { local: {} }
-  }
-  async getAllMics() {
-    return []
-  }
-  async getAllCams() {
-    return []
-  }
-  async getAllSpeakers() {
-    return []
-  }
-  updateMic() {}
-  updateCam() {}
-  updateSpeaker() {}
-  enableCam() {}
-  enableScreenShare() {}
-  selectedMic = {}
-  selectedCam = {}
-  selectedSpeaker = {}
-  isCamEnabled = false
-  isSharingScreen = false
-  supportsScreenShare = false
-}
-
-type Seen = readonly [event: string, data?: any]
-
-const makeClient = Effect.gen(function*() {
-  const media = new FakeMedia()
-  const seen: Array<Seen> = []
-  // Its type wants a subclass of a class that is not exported.
-  const transport = new WebSocketTransport({ mediaManager: media as any })
-  const client = yield* Effect.acquireRelease(
-    Effect.sync(() => new PipecatClient({ transport, enableMic: true })),
-    (client) => Effect.promise(() => client.disconnect().catch(() => undefined))
-  )
-  client.setLogLevel(LogLevel.NONE)
-  for (const event of Object.values(RTVIEvent)) {
-    client.on(event, (data?: unknown) => void seen.push(data === undefined ? [event] : [event, data]))
-  }
-  return { client, media, seen, transport }
-})
-
-const until = (what: string, condition: () => boolean, millis = 5000): Effect.Effect<void, Error> =>
-  Effect.gen(function*() {
-    for (let left = millis; !condition(); left -= 10) {
-      if (left <= 0) return yield* Effect.fail(new Error(`not within ${millis} ms: ${what}`))
-      yield* Effect.sleep(10)
-    }
-  })
-
 /** A client that is ready. */
 const connect = Effect.gen(function*() {
   const server = yield* serve
-  const made = yield* makeClient
+  const made = yield* Pipecat.make
   const ready = yield* Effect.promise(() => made.client.startBotAndConnect({ endpoint: `${server.http}/start` }))
   const session = server.sessions[0]!
   const wait = (event: string, n = 1) => until(event, () => made.seen.filter(([name]) => name === event).length >= n)
@@ -278,7 +196,8 @@ const connect = Effect.gen(function*() {
   return { ...made, ...session, ready, server, wait, named }
 })
 
-const send = (client: Client, type: string, data: unknown) => client.transport.sendMessage(new RTVIMessage(type, data))
+const send = (client: Pipecat.Client, type: string, data: unknown) =>
+  client.transport.sendMessage(new Pipecat.RTVIMessage(type, data))
 
 describe("the official client", () => {
   it.live("reaches ready through POST /start", () =>
