@@ -74,6 +74,8 @@ const sessions = <E, R>(
     },
     // no page but this one may use the bot of this machine
     origins: [`http://localhost:${port}`, `http://127.0.0.1:${port}`],
+    // who ends it does not want to hear a long answer first
+    farewellTimeout: "500 millis",
     session
   })
 

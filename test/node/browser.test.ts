@@ -233,6 +233,11 @@ describe.skipIf(absent !== undefined)(`our page in Chromium${skipped(absent)}`, 
             "get_color: done, {\"color\":\"blue\",\"of\":\"sky\"}"
           )
 
+          await type("ignore me")
+          await page.locator("#you-state", { hasText: "not listened to now" }).waitFor()
+          await type("listen")
+          await page.locator("#you-state", { hasText: "no microphone" }).waitFor()
+
           await type("fail")
           await page.locator(".note.error", { hasText: "no route" }).waitFor()
           await page.getByText("Keypad").click()

@@ -30,6 +30,9 @@ describe.skipIf(absent !== undefined)(`npm run talk in Chromium${skipped}`, () =
     child.kill("SIGKILL")
   })
 
+  const long = "This is a long text that goes on and on and on, so that a person has the time to interrupt it. " +
+    "It has a second sentence, which is as long as the first one and says as little as that. And the third is never said."
+
   const bubble = (page: Page, who: string, text: RegExp) => page.locator(`.turn.${who}`, { hasText: text }).first()
 
   const type = async (page: Page, text: string): Promise<void> => {
@@ -47,11 +50,28 @@ describe.skipIf(absent !== undefined)(`npm run talk in Chromium${skipped}`, () =
         const answer = bubble(page, "bot", /All right, forward 10 meters\./)
         await answer.waitFor()
         await answer.locator(".latency", { hasText: /answered in \d+\.\d\d s/ }).waitFor()
-        // the person goes on: what is not heard any more stays marked
-        await page.locator(".turn.bot.interrupted").first().waitFor()
         assert.isAbove(Math.max(...(await loudness()).map(({ level }) => level)), 0.02)
+
+        // the bot has much to say, and the person interrupts it: what nobody heard is marked, to the end
+        await page.getByRole("button", { name: "Mute", exact: true }).click()
+        await type(page, `Repeat after me: ${long}`)
+        const cut = bubble(page, "bot", /This is a long text/)
+        await page.locator("#bot[data-active=true]").waitFor()
+        await cut.locator(".unspoken", { hasText: "the third is never said" }).waitFor()
+        await page.getByRole("button", { name: "Unmute" }).click()
+        await cut.locator(".tag", { hasText: "interrupted" }).waitFor()
+        const since = (await loudness()).length
+        strictEqual((await cut.locator(".text").textContent())!.trim().replaceAll(/\s+/g, " "), long)
+        assert.include((await cut.locator(".unspoken").allTextContents()).join(" "), "the third is never said.")
+        const next = cut.locator("xpath=following-sibling::li[contains(@class, 'user')]").first()
+        await next.locator(".meta", { hasText: "spoke for" }).waitFor()
+        // a voice that was cut off does not come back by itself: 100 ms for what was under way
+        const after = (await loudness()).slice(since + 10).findIndex(({ level }) => level > 0.005)
+        assert(after === -1 || after > 20, `silent for ${after * 10} ms`)
+
         await page.getByRole("button", { name: "Hang up" }).click()
         await page.getByRole("status").getByText("Disconnected").waitFor()
+        await child.printed("gone after")
         deepStrictEqual(problems, [])
         const origin = new URL(url).origin
         deepStrictEqual(
@@ -72,6 +92,7 @@ describe.skipIf(absent !== undefined)(`npm run talk in Chromium${skipped}`, () =
           await bubble(page, "bot", /Hello|Hi/).waitFor()
           await type(page, "what is seven times eight?")
           await bubble(page, "bot", /56/).waitFor()
+          await page.locator("#ttfb", { hasText: /^Llm \d+ ms, Tts \d+ ms$/ }).waitFor()
           await type(page, "set a timer for 2 seconds")
           await bubble(page, "bot", /timer for 2 seconds is running/).waitFor()
           await page.locator(".tool", { hasText: "set_timer" }).first().waitFor()
@@ -94,10 +115,14 @@ describe.skipIf(absent !== undefined)(`npm run talk in Chromium${skipped}`, () =
       yield* Effect.promise(async () => {
         await page.getByRole("button", { name: "Type only" }).click()
         await bubble(page, "bot", /Hello|Hi/).waitFor()
+        // nobody waits until all of that has been said
+        await type(page, `Repeat after me: ${long}`)
+        await bubble(page, "bot", /This is a long text/).and(page.locator(".active")).waitFor()
         child.kill("SIGINT")
         const { code, milliseconds } = await child.ended
         strictEqual(code, 130)
-        assert.isAtMost(milliseconds, 8000)
+        // half a second for the farewell, and a moment for the models
+        assert.isAtMost(milliseconds, 3000)
         await page.getByRole("alert").getByText("The connection is lost").waitFor()
       })
     })))

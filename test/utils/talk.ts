@@ -142,6 +142,8 @@ const makeBot = (session: Session) =>
         LlmMessagesAppendFrame: (frame: Voice.LlmMessagesAppendFrame, context: Processor.ProcessorContext) =>
           Effect.gen(function*() {
             const content = String(frame.messages[0]!.content)
+            if (content === "ignore me") return yield* context.push(Voice.UserMuteStartedFrame.make())
+            if (content === "listen") return yield* context.push(Voice.UserMuteStoppedFrame.make())
             if (content === "fail") return yield* Effect.fail(new Error("no route"))
             if (content === "long") return yield* say(context, "This takes a long time to say.", { millis: 9000 })
             const text = content === "tool" ? yield* call(context) : `You wrote: ${content}.`

@@ -7,8 +7,8 @@
  */
 import type * as Duration from "effect/Duration"
 import * as Frame from "./Frame.ts"
+import { isAlike } from "./internal/audio/monoAudio.ts"
 import * as DurationOption from "./internal/durationOption.ts"
-import { isAlike } from "./internal/monoAudio.ts"
 import { checkPositiveInteger } from "./internal/positiveInteger.ts"
 import * as Processor from "./Processor.ts"
 

@@ -13,7 +13,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
 import type * as Unify from "effect/Unify"
-import * as Internal from "./internal/frame.ts"
+import * as Internal from "./internal/kernel/frame.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // models

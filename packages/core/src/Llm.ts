@@ -19,9 +19,9 @@ import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import type * as Frame from "./Frame.ts"
-import * as LlmStream from "./internal/llmStream.ts"
+import * as LlmStream from "./internal/llm/llmStream.ts"
+import { type Call, type Settings, ToolCalls } from "./internal/llm/toolCalls.ts"
 import { retryTwice } from "./internal/retryTwice.ts"
-import { type Call, type Settings, ToolCalls } from "./internal/toolCalls.ts"
 import * as Processor from "./Processor.ts"
 import {
   FunctionCallResultFrame,

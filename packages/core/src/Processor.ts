@@ -18,7 +18,7 @@ import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import type * as Types from "effect/Types"
 import * as Frame from "./Frame.ts"
-import type { Strategy } from "./internal/lane.ts"
+import type { Strategy } from "./internal/kernel/lane.ts"
 
 const TypeId = "~apipeline/Processor"
 

@@ -11,10 +11,10 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import type * as Frame from "./Frame.ts"
-import * as Bytes from "./internal/bytes.ts"
-import * as Issue from "./internal/schemaIssue.ts"
-import * as SerializerError from "./internal/serializerError.ts"
-import * as Identity from "./internal/wireIdentity.ts"
+import * as Bytes from "./internal/wire/bytes.ts"
+import * as Issue from "./internal/wire/schemaIssue.ts"
+import * as SerializerError from "./internal/wire/serializerError.ts"
+import * as Identity from "./internal/wire/wireIdentity.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // models

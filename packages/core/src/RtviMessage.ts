@@ -10,9 +10,9 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as Schemas from "./internal/rtviSchemas.ts"
-import { violation } from "./internal/schemaIssue.ts"
-import { show } from "./internal/serializerError.ts"
+import * as Schemas from "./internal/rtvi/rtviSchemas.ts"
+import { violation } from "./internal/wire/schemaIssue.ts"
+import { show } from "./internal/wire/serializerError.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // constants

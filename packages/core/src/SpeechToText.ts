@@ -11,7 +11,7 @@ import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import * as DurationOption from "./internal/durationOption.ts"
 import { failoverLayer } from "./internal/failoverLayer.ts"
-import { failoverOf, streamOf } from "./internal/speechToText.ts"
+import { failoverOf, streamOf } from "./internal/speech/speechToText.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // errors

@@ -27,7 +27,6 @@ import type * as Scope from "effect/Scope"
 import type * as Frame from "./Frame.ts"
 import type * as G711 from "./G711.ts"
 import { checkPositiveInteger } from "./internal/positiveInteger.ts"
-import * as Errors from "./internal/serializerError.ts"
 import type * as Dialects from "./internal/telephony/dialect.ts"
 import type { Call, Vendor, Wire } from "./internal/telephony/dialect.ts"
 import * as Exchange from "./internal/telephony/exchange.ts"
@@ -39,6 +38,7 @@ import * as Plivo from "./internal/telephony/plivo.ts"
 import * as Telnyx from "./internal/telephony/telnyx.ts"
 import * as Twilio from "./internal/telephony/twilio.ts"
 import * as Vonage from "./internal/telephony/vonage.ts"
+import * as Errors from "./internal/wire/serializerError.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // models

@@ -9,7 +9,7 @@ import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import { failoverLayer } from "./internal/failoverLayer.ts"
-import { failoverOf } from "./internal/textToSpeech.ts"
+import { failoverOf } from "./internal/speech/textToSpeech.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // errors

@@ -8,10 +8,10 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
 import * as Frame from "./Frame.ts"
-import { type FormatConverter, hasFormat, makeFormatConverter } from "./internal/audioFormat.ts"
-import { isAlike } from "./internal/monoAudio.ts"
+import { type FormatConverter, hasFormat, makeFormatConverter } from "./internal/audio/audioFormat.ts"
+import { isAlike } from "./internal/audio/monoAudio.ts"
 import { checkPositiveInteger } from "./internal/positiveInteger.ts"
-import { InvalidMessage, TransportError } from "./internal/transportError.ts"
+import { InvalidMessage, TransportError } from "./internal/transport/transportError.ts"
 import * as Processor from "./Processor.ts"
 import {
   ClientConnectedFrame,

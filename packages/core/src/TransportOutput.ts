@@ -14,10 +14,10 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as AudioMixer from "./AudioMixer.ts"
 import type * as Frame from "./Frame.ts"
-import type { Connection } from "./internal/connection.ts"
 import * as DurationOption from "./internal/durationOption.ts"
-import { type Playback as State, Playout, type Sent } from "./internal/playout.ts"
-import { InvalidOutput, TimedOut, TransportError } from "./internal/transportError.ts"
+import type { Connection } from "./internal/transport/connection.ts"
+import { type Playback as State, Playout, type Sent } from "./internal/transport/playout.ts"
+import { InvalidOutput, TimedOut, TransportError } from "./internal/transport/transportError.ts"
 import * as Processor from "./Processor.ts"
 import {
   BotInterruptedFrame,

@@ -8,7 +8,7 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Frame from "./Frame.ts"
 import * as DurationOption from "./internal/durationOption.ts"
-import { makePhrases } from "./internal/phrases.ts"
+import { makePhrases } from "./internal/turns/phrases.ts"
 import { ProposedUserStartedSpeakingFrame } from "./TurnFrames.ts"
 import * as TurnStrategy from "./TurnStrategy.ts"
 import {

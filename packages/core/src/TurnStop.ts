@@ -7,8 +7,8 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Frame from "./Frame.ts"
 import { notNegative } from "./internal/durationOption.ts"
-import { SpeechEnd, speechEndFrames } from "./internal/speechEnd.ts"
-import { makeDetection } from "./internal/turnDetection.ts"
+import { SpeechEnd, speechEndFrames } from "./internal/turns/speechEnd.ts"
+import { makeDetection } from "./internal/turns/turnDetection.ts"
 import * as TurnDetector from "./TurnDetector.ts"
 import {
   ProposedUserStartedSpeakingFrame,

@@ -12,7 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { joinSamples } from "../internal/audioReplay.ts"
+import { joinSamples } from "../internal/audio/audioReplay.ts"
 import { FakeScript, hasOptions, showOptions } from "../internal/fakeScript.ts"
 import * as SpeechToText from "../SpeechToText.ts"
 

@@ -9,6 +9,17 @@ const element = (tag, className, text = "") => {
 
 const seconds = (millis) => `${(millis / 1000).toFixed(2)} s`
 
+/** What the model has written and the voice has not come to yet: what follows the last segment, if that is in it. */
+const unvoiced = (segments, tokens) => {
+  let end = 0
+  for (const { rest, said } of segments.values()) {
+    const at = tokens.indexOf(said + rest, end)
+    if (at === -1) return ""
+    end = at + said.length + rest.length
+  }
+  return tokens.slice(end).trim()
+}
+
 /** Follows the messages of the server. `onLatency` is told how long an answer took. */
 export class Conversation {
   constructor(list, onLatency) {
@@ -193,8 +204,12 @@ export class Conversation {
   }
 
   showBot({ segments, text, tokens, words }) {
+    const waiting = unvoiced(segments, tokens)
     const parts = segments.size > 0
-      ? [...segments.values()].flatMap(({ rest, said }) => [said, element("span", "unspoken", rest), " "])
+      ? [
+        ...[...segments.values()].flatMap(({ rest, said }) => [said, element("span", "unspoken", rest), " "]),
+        ...waiting === "" ? [] : [element("span", "unspoken", waiting)]
+      ]
       : tokens === ""
       ? [words.join(" ")]
       : [element("span", "unspoken", tokens)]
@@ -217,9 +232,11 @@ export class Conversation {
 
   interrupted() {
     if (this.bot === undefined || this.bot.finished) return
-    const { item, meta, spoken, text } = this.bot
+    const { item, meta, segments, spoken, text } = this.bot
     item.classList.remove("active")
-    if (spoken || text.querySelector(".unspoken")?.textContent) {
+    const isLeft = [...text.querySelectorAll(".unspoken")].some(({ textContent }) => textContent !== "")
+    // without segments nobody knows how much was heard
+    if (isLeft || spoken && segments.size === 0) {
       item.classList.add("interrupted")
       meta.append(element("span", "tag", "interrupted"))
     }

@@ -42,11 +42,15 @@ let state = "idle"
 let muted = false
 /** Who speaks, as the server says. */
 const speaking = { user: false, bot: false }
+/** Whether the server ignores the user, as it says. */
+let ignored = false
 /** When the microphone was last loud: about -45 dBFS, quieter than speech, louder than most rooms. */
 let lastLoud
 const loud = 0.0056
 const counts = { sent: 0, received: 0, gaps: 0 }
 const latencies = []
+/** How long each processor took last. */
+const firstBytes = new Map()
 const entries = []
 
 const conversation = new Conversation($("turns"), ({ total }) => {
@@ -84,6 +88,8 @@ const showSpeakers = () => {
     ? ""
     : muted
     ? "muted"
+    : ignored
+    ? "not listened to now"
     : speaking.user
     ? "speaking"
     : microphone
@@ -175,8 +181,12 @@ const on = {
     const voiceEnd = lastLoud !== undefined && performance.now() - lastLoud < 5000 ? lastLoud : undefined
     conversation.userStopped(voiceEnd)
   },
-  "user-mute-started": () => conversation.note("The bot does not listen now"),
-  "user-mute-stopped": () => conversation.note("The bot listens again"),
+  "user-mute-started": () => {
+    ignored = true
+  },
+  "user-mute-stopped": () => {
+    ignored = false
+  },
   "user-transcription": (data) => conversation.transcript(data),
   "user-llm-text": (data) => conversation.userText(data),
   "bot-llm-started": () => conversation.responseStarted(),
@@ -202,7 +212,11 @@ const on = {
       result === undefined ? "" : typeof result === "string" ? result : JSON.stringify(result)
     ),
   metrics: ({ ttfb }) => {
-    for (const { processor, value } of ttfb ?? []) $("ttfb").textContent = `${processor} ${Math.round(value * 1000)} ms`
+    for (const { processor, value } of ttfb ?? []) {
+      // in the beginning all of them say 0
+      if (value > 0) firstBytes.set(processor, `${processor} ${Math.round(value * 1000)} ms`)
+    }
+    $("ttfb").textContent = [...firstBytes.values()].join(", ") || "–"
   },
   "server-message": (data) => conversation.note(typeof data === "string" ? data : JSON.stringify(data))
 }
@@ -273,6 +287,8 @@ const start = async (microphone) => {
   conversation.reset()
   Object.assign(counts, { sent: 0, received: 0, gaps: 0 })
   latencies.length = 0
+  firstBytes.clear()
+  ignored = false
   Object.assign(speaking, { user: false, bot: false })
   lastLoud = lastGap = undefined
   problem = ""
