@@ -10,7 +10,7 @@ import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
 import * as DurationOption from "./internal/durationOption.ts"
-import { failoverLayer } from "./internal/failoverLayer.ts"
+import { failoverLayer } from "./internal/speech/failoverLayer.ts"
 import { failoverOf, streamOf } from "./internal/speech/speechToText.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import type * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import { failoverLayer } from "./internal/failoverLayer.ts"
+import { failoverLayer } from "./internal/speech/failoverLayer.ts"
 import { failoverOf } from "./internal/speech/textToSpeech.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import type { Host } from "./host.ts"
 /**
  * This process reaches sessions: all layers of `Cluster` provide it.
  *
+ * @internal
  * @category services
  * @since 0.1.0
  */

@@ -8,6 +8,7 @@ import type { Snapshots } from "./snapshots.ts"
 /**
  * This process runs sessions: `layerRunner` and `layerSingle` provide it, a gateway does not.
  *
+ * @internal
  * @category services
  * @since 0.1.0
  */

@@ -1,9 +1,9 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import type * as Processor from "../Processor.ts"
-import type { ServiceSettingsFrame } from "../ServiceSwitcher.ts"
-import { violation } from "./wire/schemaIssue.ts"
+import type * as Processor from "../../Processor.ts"
+import type { ServiceSettingsFrame } from "../../ServiceSwitcher.ts"
+import { violation } from "../wire/schemaIssue.ts"
 
 /**
  * A handler of settings for a service of that name: what it knows of them is applied, what cannot be understood is reported.
