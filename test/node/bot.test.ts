@@ -33,6 +33,9 @@ const bot = <A, E>(name: string, timeout: number, effect: Effect.Effect<A, E, Se
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`)
 
+setFlagsFromString("--expose-gc")
+const gc = runInNewContext("gc") as () => void
+
 const answered: Caller.When = { _tag: "AfterAnswer", pause: 200 }
 
 const frame = (samples: Int16Array): Frame.AudioRawFrame =>
@@ -194,25 +197,35 @@ describe("the bot", () => {
     90_000,
     Effect.gen(function*() {
       const resolution = 10
+      /** The 99th percentile of the delay meanwhile, in milliseconds. */
+      const during = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+        Effect.suspend(() => {
+          const delay = monitorEventLoopDelay({ resolution })
+          delay.enable()
+          return Effect.map(effect, (value) => {
+            delay.disable()
+            // the interval of the timer is part of what it finds
+            return [value, Math.max(0, delay.percentile(99) / 1e6 - resolution)] as const
+          })
+        })
       const measure = Effect.gen(function*() {
-        const delay = monitorEventLoopDelay({ resolution })
-        delay.enable()
-        const seen = yield* Effect.forEach(
+        const [, idle] = yield* during(Effect.sleep("2 seconds"))
+        const [seen, busy] = yield* during(Effect.forEach(
           ["cards-001.wav", "goforward.wav", "cards-005.wav"] as const,
           (name) => converse([line(name)]),
           { concurrency: "unbounded" }
-        )
-        delay.disable()
+        ))
         for (const { errors, transcripts } of seen) {
           deepStrictEqual(errors, [])
           isAtLeast(transcripts.length, 1)
         }
-        // the interval of the timer is part of what it finds
-        const late = (percent: number): number => Math.max(0, delay.percentile(percent) / 1e6 - resolution)
-        return { p50: late(50), p99: late(99) }
+        return { idle, busy }
       })
-      const { p50, p99 } = yield* best(measure, ({ p99 }) => p99, 30)
-      print(`event-loop delay with 3 conversations: p99 ${p99.toFixed(1)} ms, p50 ${p50.toFixed(1)} ms`)
+      // what others do on this machine delays it as well; but that excuses only so much
+      const { busy, idle } = yield* best(measure, ({ busy, idle }) => busy - Math.min(idle, 30), 30)
+      print(
+        `event-loop delay with 3 conversations: p99 ${busy.toFixed(1)} ms, and ${idle.toFixed(1)} ms without any`
+      )
     })
   )
 
@@ -220,8 +233,6 @@ describe("the bot", () => {
     "50 conversations leave nothing behind",
     150_000,
     Effect.gen(function*() {
-      setFlagsFromString("--expose-gc")
-      const gc = runInNewContext("gc") as () => void
       const settled = Effect.gen(function*() {
         yield* Effect.sleep("300 millis")
         for (let i = 0; i < 3; i++) {
@@ -320,6 +331,7 @@ describe("the bot", () => {
         close: () => Effect.void
       })
       const started = performance.now()
+      gc()
       const memory = process.memoryUsage().arrayBuffers
       const hear = (seconds: number) =>
         Effect.gen(function*() {
@@ -332,7 +344,8 @@ describe("the bot", () => {
       yield* hear(3600).pipe(Effect.provide(VoiceActivity.layerEnergy()))
       const seconds = (performance.now() - started) / 1000
       print(`an hour of silence: ${seconds.toFixed(1)} s, no transcription, no error`)
-      isBelow(process.memoryUsage().arrayBuffers - memory, 50e6)
+      gc()
+      isBelow(process.memoryUsage().arrayBuffers - memory, 5e6)
     })
   )
 })
