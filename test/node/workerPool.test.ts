@@ -1,4 +1,4 @@
-import type * as SpeechEngine from "@apipeline/node/SpeechEngine"
+import * as SpeechEngine from "@apipeline/node/SpeechEngine"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Option, Scope } from "effect"
 import * as fs from "node:fs"
@@ -104,6 +104,17 @@ describe("a pool of workers", () => {
       const error = yield* Effect.flip(pool.run({ do: "crash" }))
       strictEqual(error.message, "Crash: the worker has exited with code 7")
       strictEqual(yield* pool.run(echo("next")), "next")
+    }))
+
+  it.live("what waits for a worker that cannot be loaded again may be tried again", () =>
+    Effect.gen(function*() {
+      const loads = counter()
+      const pool = yield* make({ load: "failAgain", loads })
+      const error = yield* Effect.flip(pool.run({ do: "crashOnce", crashed: counter() }))
+      strictEqual(error.message, "Crash: while it was loaded again: out of memory")
+      strictEqual(SpeechEngine.isRetryable(error), true)
+      strictEqual(yield* pool.run(echo("next")), "next")
+      strictEqual(loads[0], 3)
     }))
 
   it.live("replaces a worker that hangs", () =>

@@ -75,7 +75,10 @@ export const make = <In, Out>(
     }
 
     const failAll = (error: EngineError): void => {
-      for (let job = take(); job !== undefined; job = take()) job.resume(Exit.fail(error))
+      // who is told may ask for more at once: that waits for the next worker
+      const jobs = waiting.splice(0)
+      isWaiting.closeUnsafe()
+      for (const job of jobs) job.resume(Exit.fail(error))
     }
 
     const stop = (slot: Slot<In, Out>): void => void Atomics.store(slot.cancelled, 0, slot.id)
@@ -219,8 +222,12 @@ export const make = <In, Out>(
           failures++
           // the first time, whoever makes the pool is told
           if (Deferred.doneUnsafe(loaded, Exit.fail(error))) return
-          const cannotLoad = error._tag !== "WorkerError" || error.reason === "Load"
-          if (cannotLoad && !slots.some((slot) => slot.isReady)) failAll(error)
+          const isLast = !slots.some((slot) => slot.isReady)
+          if (isLast && error._tag !== "WorkerError") failAll(error)
+          else if (isLast && error._tag === "WorkerError" && error.reason === "Load") {
+            // it could be loaded before, so that it may be again
+            failAll(new WorkerError({ reason: "Crash", detail: `while it was loaded again: ${error.detail}` }))
+          }
           yield* Effect.sleep(restartDelay(failures))
         }
       })
