@@ -16,7 +16,7 @@ interface Mutation {
   readonly replace: string
 }
 
-const internal = (file: string) => `packages/core/src/internal/${file}.ts`
+const internal = (file: string) => `packages/core/src/internal/kernel/${file}.ts`
 
 const mutations: ReadonlyArray<Mutation> = [
   {

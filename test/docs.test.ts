@@ -18,12 +18,13 @@ describe("documentation", () => {
 
   afterAll(() => fs.rmSync(folder, { recursive: true, force: true }))
 
-  it("every public export says what it is for, in which category, since when", () => {
-    const lacking = exported().flatMap(({ documentation = "", place }) =>
+  it("every public export says what it is for, in which category, since when and, if it is a value, by an example", () => {
+    const lacking = exported().flatMap(({ documentation = "", isValue, place }) =>
       [
         documentation === "" ? "a docstring" : "",
         documentation.includes("@category ") ? "" : "@category",
-        documentation.includes("@since ") ? "" : "@since"
+        documentation.includes("@since ") ? "" : "@since",
+        !isValue || documentation.includes("```ts") ? "" : "an example"
       ].filter((what) => what !== "").map((what) => `${place}: ${what}`)
     )
     assert.deepStrictEqual(lacking, [])

@@ -68,7 +68,7 @@ export const make = Effect.fnUntraced(function*<E, R>(
     ...options.client === undefined ? [] : [options.client],
     ...recording === undefined ? [] : [recording.input],
     vad,
-    Apology.make(),
+    Apology.make({ processors: ["Stt", "Llm"] }),
     Stt.make(),
     UserTurn.make({
       start: [TurnStart.vad()],

@@ -1,7 +1,8 @@
 /** Lines on standard output. On a terminal, the last one may still change: what is being said. */
 import { Console, Effect, Stdio, Terminal } from "effect"
 
-const start = "\r\x1b[2K"
+/** To the beginning of the line, which is empty from then on. */
+export const clear = "\r\x1b[2K"
 
 const escapes = new RegExp(`${String.fromCharCode(27)}\\[\\d+m`, "g")
 
@@ -21,13 +22,13 @@ export const make = Effect.gen(function*() {
     /** Above the line that is open. */
     print: (line: string): Effect.Effect<void> => {
       if (!isTerminal) return Console.log(line)
-      return Effect.suspend(() => display(open === undefined ? `${line}\n` : `${start}${line}\n${open.line}`))
+      return Effect.suspend(() => display(open === undefined ? `${line}\n` : `${clear}${line}\n${open.line}`))
     },
     /** Opens a line, or changes the one that is open under this key. */
     open: (key: string, line: string): Effect.Effect<void> => {
       if (!isTerminal) return Console.log(line)
       return Effect.flatMap(fits(line), (fit) => {
-        const before = open === undefined ? "" : open.key === key ? start : "\n"
+        const before = open === undefined ? "" : open.key === key ? clear : "\n"
         open = fit ? { key, line } : undefined
         return display(`${before}${line}${fit ? "" : "\n"}`)
       })
@@ -37,7 +38,7 @@ export const make = Effect.gen(function*() {
       Effect.suspend(() => {
         if (open?.key !== key) return Effect.void
         open = { key, line }
-        return display(`${start}${line}`)
+        return display(`${clear}${line}`)
       }),
     close: Effect.suspend(() => {
       if (open === undefined) return Effect.void

@@ -44,12 +44,16 @@ const stepNames: Partial<Record<LatencyObserver.Step["what"], string>> = {
 export const make = Effect.fnUntraced(function*(options: Options) {
   const lines = yield* Lines.make
   const started = yield* Clock.currentTimeMillis
+  /** When something was put on the screen. */
+  let shown = started
   const latencies: Array<number> = []
   /** What was heard of the bot's turn, and what was still to be said when it was interrupted. */
   let heard = ""
   let segment: { readonly text: string; spoken: number } | undefined
 
-  const style = (code: number, text: string): string => lines.isTerminal ? `\x1b[${code}m${text}\x1b[0m` : text
+  // https://no-color.org
+  const isStyled = lines.isTerminal && !process.env["NO_COLOR"]
+  const style = (code: number, text: string): string => isStyled ? `\x1b[${code}m${text}\x1b[0m` : text
 
   /** `event` for machines; for people, `text` is put on the screen. */
   const tell = (
@@ -62,6 +66,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       const at = Math.round(now - started)
       if (options.json) return Console.log(JSON.stringify({ at, event, ...fields }))
       if (text === undefined) return Effect.void
+      shown = now
       return put(style(2, `${(at / 1000).toFixed(1).padStart(6)} s  `) + text)
     })
   const user = (line: string): Effect.Effect<void> => lines.open("user", line)
@@ -78,8 +83,18 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     const word = text.trim()
     const at = segment.text.indexOf(word, segment.spoken)
     if (at >= 0) segment.spoken = at + word.length
+    // elsewhere it is told every second
+    if (!options.json && !lines.isTerminal) return Effect.void
     return tell("bot-word", { text: word }, marked(), (line) => lines.change("bot", line))
   }
+
+  /** Nothing has changed for a second: where it is at. */
+  const beat = Effect.gen(function*() {
+    const left = shown + 1000 - (yield* Clock.currentTimeMillis)
+    if (left > 0) return yield* Effect.sleep(left)
+    yield* tell("waiting", {}, style(2, segment === undefined ? "…" : `bot … ${segment.text.slice(0, segment.spoken)}`))
+  })
+  if (!options.json) yield* Effect.forkScoped(Effect.forever(beat))
 
   const show = (frame: Frame.Frame): Effect.Effect<void> => {
     if (Voice.UserStartedSpeakingFrame.is(frame)) return tell("user-started", {}, style(36, "you …"), user)
@@ -112,7 +127,7 @@ export const make = Effect.fnUntraced(function*(options: Options) {
     if (TransportFrames.BotInterruptedFrame.is(frame)) {
       const spoken = segment?.text.slice(0, segment.spoken).trim() ?? ""
       const cut = segment?.text.slice(segment.spoken).trim() ?? ""
-      const struck = lines.isTerminal ? style(9, style(2, cut)) : `[${cut}]`
+      const struck = isStyled ? style(9, style(2, cut)) : `[${cut}]`
       return tell(
         "interrupted",
         { heard: heard.trim(), cut, playedMillis: frame.played, droppedMillis: frame.dropped },
@@ -175,13 +190,13 @@ export const make = Effect.fnUntraced(function*(options: Options) {
       const median = sorted[Math.floor(sorted.length / 2)]
       if (options.json) return yield* tell("end", { latencyMillis: median, ...fields, metrics })
       yield* Console.log(`\n${PipelineMetrics.table(metrics)}`)
-      if (median !== undefined) {
-        yield* Console.log(
-          `\n${sorted.length} answers, half of them within ${seconds(median)} of the end of speech, all within ${
+      yield* Console.log(
+        median === undefined
+          ? "\nNothing was understood, and nothing answered."
+          : `\n${sorted.length} answers, half of them within ${seconds(median)} of the end of speech, all within ${
             seconds(sorted.at(-1)!)
           }`
-        )
-      }
+      )
     })
   }
 })

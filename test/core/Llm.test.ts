@@ -4,12 +4,12 @@ import * as LlmContext from "@apipeline/core/LlmContext"
 import * as Pipeline from "@apipeline/core/Pipeline"
 import type * as PipelineTask from "@apipeline/core/PipelineTask"
 import * as ServiceSwitcher from "@apipeline/core/ServiceSwitcher"
-import { interrupt, run, sleep, type Step } from "@apipeline/core/testing"
+import { act, interrupt, run, sleep, type Step } from "@apipeline/core/testing"
 import * as FakeLanguageModel from "@apipeline/core/testing/FakeLanguageModel"
 import * as Voice from "@apipeline/core/VoiceFrames"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, ExecutionPlan, Schedule } from "effect"
-import { AiError, Model } from "effect/ai"
+import { Duration, Effect, ExecutionPlan, Layer, Schedule } from "effect"
+import { AiError, LanguageModel, Model } from "effect/ai"
 import { bot, lines, user } from "../utils/conversation.ts"
 
 const { deepStrictEqual, include, strictEqual } = assert
@@ -286,6 +286,36 @@ describe("failover", () => {
         deepStrictEqual(lines(up), [])
       }))
   }
+
+  it.effect("each model of the plan is made once, when it is needed, and lives as long as the processor", () =>
+    Effect.gen(function*() {
+      const events: Array<string> = []
+      const told = (name: string, fake: FakeLanguageModel.FakeLanguageModel, fails = 0) =>
+        Layer.effect(
+          LanguageModel.LanguageModel,
+          Effect.acquireRelease(
+            Effect.suspend(() => {
+              events.push(`make ${name}`)
+              return fails-- > 0 ? Effect.fail(new Error("no connection")) : Effect.succeed(fake.service)
+            }),
+            () => Effect.sync(() => events.push(`release ${name}`))
+          )
+        )
+      const a = yield* FakeLanguageModel.make([
+        { last: "2", reply: [{ fail: denied }] },
+        { last: "3", reply: ["A"] }
+      ])
+      const b = yield* FakeLanguageModel.make([{ last: "1", reply: ["B"] }, { last: "2", reply: ["B"] }])
+      const plan = ExecutionPlan.make({ provide: told("a", a, 1) }, { provide: told("b", b) })
+      const done = act(() => Effect.sync(() => events.push("done")))
+      const { down: frames } = yield* run(Llm.make({ plan }), [
+        ...["1", "2", "3"].flatMap((text) => [ask(text), sleep("1 second")]),
+        done
+      ])
+      deepStrictEqual(lines(frames).filter((line) => line.startsWith(`"`)), [`"B"`, `"B"`, `"A"`])
+      deepStrictEqual(events.slice(0, 4), ["make a", "make b", "make a", "done"])
+      deepStrictEqual(events.slice(4).toSorted(), ["release a", "release b"])
+    }))
 
   it.effect("one that fails later has said something: its answer ends, and the failure names it", () =>
     Effect.gen(function*() {

@@ -323,6 +323,29 @@ describe("bot-output", () => {
       deepStrictEqual(dropped, ["bot-interrupted", "bot-started-speaking", "bot-stopped-speaking"])
     }))
 
+  it.effect("a segment whose audio breaks off is not completed; the rest of it is told", () =>
+    Effect.gen(function*() {
+      const told = yield* watch([
+        botStarts(),
+        ttsStarts(),
+        segment(1, "One two."),
+        word("One", 1),
+        segment(1, "two.", false),
+        ttsStops(),
+        botStops()
+      ])
+      deepStrictEqual(told, [
+        "bot-started-speaking",
+        "bot-tts-started",
+        output(1, "", "One two.", "new"),
+        ["bot-tts-text", { text: "One" }],
+        output(1, "One", " two."),
+        ["bot-output", { text: "two.", aggregated_by: "sentence", segment_id: 1, will_be_spoken: false }],
+        "bot-tts-stopped",
+        "bot-stopped-speaking"
+      ])
+    }))
+
   it.effect("words find their place; those that are written otherwise wait for the next that is not", () =>
     Effect.gen(function*() {
       const told = yield* watch([

@@ -439,6 +439,34 @@ describe("failures", () => {
       deepStrictEqual([line(down), line(up)], ["S E S E T(hello)!", ""])
     }))
 
+  it.effect("settings reach the service that they are for, in use or not", () =>
+    Effect.gen(function*() {
+      const [one, two] = yield* Effect.all([
+        Fake.make([Fake.transcribe(Fake.final("a"), { language: "de" })], { sampleRate: rate }),
+        Fake.make([Fake.transcribe(Fake.final("b"), { language: "fr" })], { sampleRate: rate })
+      ])
+      const set = (settings: Record<string, unknown>, service?: string) =>
+        ServiceSwitcher.ServiceSettingsFrame.make({ settings, ...service !== undefined && { service } })
+      const { down, up } = yield* run(
+        ServiceSwitcher.make({
+          first: Stt.fromService(one.service, { interim: false, language: "en" }),
+          second: Stt.fromService(two.service, { interim: false, language: "en" })
+        }),
+        paced([
+          set({ language: "de", else: 1 }),
+          set({ language: "fr" }, "second"),
+          set({ language: 3 }),
+          set({ language: "it" }, "nobody"),
+          ...utterance(),
+          sleep("1 second"),
+          ServiceSwitcher.SwitchServiceFrame.make({ service: "second" }),
+          ...utterance()
+        ])
+      )
+      strictEqual(line(down), "S E T(a)! S E T(b)!")
+      strictEqual(line(up), "error: fake: language: found 3, expected string")
+    }))
+
   it.effect("of a recogniser within others lose nothing of the turn", () =>
     Effect.gen(function*() {
       const first = yield* Fake.make([Fake.stream([Fake.interim("h", { at: 10 }), Fake.fails({ at: 15 })])], {

@@ -1,4 +1,5 @@
 import * as Frame from "@apipeline/core/Frame"
+import * as LlmContext from "@apipeline/core/LlmContext"
 import * as MarkdownFilter from "@apipeline/core/MarkdownFilter"
 import * as Pipeline from "@apipeline/core/Pipeline"
 import * as Processor from "@apipeline/core/Processor"
@@ -490,6 +491,21 @@ describe("a text to say", () => {
       ], { speed: 1.5 })
       strictEqual(errors, `error: fake: voice: found "nobody", expected one of fake, other`)
     }))
+
+  it.effect("as settings say that are for it", () =>
+    Effect.gen(function*() {
+      const set = (settings: Record<string, unknown>, service?: string) =>
+        ServiceSwitcher.ServiceSettingsFrame.make({ settings, ...service !== undefined && { service } })
+      const { errors, line } = yield* say([synthesize("One.", audio(10), { voice: "other", speed: 2 })], [
+        set({ voice: "other" }),
+        set({ speed: 2 }, "Tts"),
+        set({ voice: "fake" }, "Llm"),
+        set({ speed: "fast" }),
+        speak("One.")
+      ])
+      strictEqual(line, "< A(One.) w(One.) 10 >")
+      strictEqual(errors, `error: fake: speed: found "fast", expected number`)
+    }))
 })
 
 describe("failures", () => {
@@ -516,6 +532,25 @@ describe("failures", () => {
       const [, whole, rest] = down.filter(AggregatedTextFrame.is)
       strictEqual(rest?.segmentId, whole?.id)
       strictEqual(failures.length, 2)
+    }))
+
+  it.effect("the conversation has what was said of a sentence, and no more", () =>
+    Effect.gen(function*() {
+      const { service } = yield* Fake.make([
+        synthesize("One two three four.", [
+          word("One", 0),
+          audio(50),
+          word("two", 50),
+          audio(50),
+          fails({ isRetryable: false })
+        ]),
+        synthesize("Five six.")
+      ], { sampleRate: rate })
+      const context = yield* LlmContext.make()
+      yield* run(Pipeline.make(Tts.make(), context.assistant), paced(answer("One two three four. Five six."))).pipe(
+        Effect.provideService(TextToSpeech.TextToSpeech, service)
+      )
+      deepStrictEqual(yield* context.messages, [{ role: "assistant", content: "One two Five six." }])
     }))
 
   it.effect("a service that hangs is given up", () =>

@@ -1,6 +1,6 @@
 import * as Frame from "@apipeline/core/Frame"
 import * as PipelineTask from "@apipeline/core/PipelineTask"
-import { interrupt, payload, run, show, sleep, upstream } from "@apipeline/core/testing"
+import { act, interrupt, payload, run, show, sleep, upstream } from "@apipeline/core/testing"
 import * as VisionAggregator from "@apipeline/core/VisionAggregator"
 import { VisionImageFrame } from "@apipeline/core/VoiceFrames"
 import { assert, describe, it } from "@effect/vitest"
@@ -68,8 +68,11 @@ describe("VisionAggregator", () => {
 
   it.effect("an interruption clears the text that waits, if the task allows it", () =>
     Effect.gen(function*() {
+      const drops: Array<object> = []
+      const drop = act((task) => Effect.map(task.drops, (found) => drops.push(found)))
       const steps = [text("a"), sleep("1 millis"), interrupt, image(1)]
-      const { down } = yield* run(VisionAggregator.make(), steps)
+      const { down } = yield* run(VisionAggregator.make(), [...steps, drop])
+      deepStrictEqual(drops, [{ full: 0, interrupted: 1, cancelled: 0, ended: 0, inactive: 0 }])
       deepStrictEqual(show(down), [
         "StartFrame",
         "StartInterruptionFrame",

@@ -8,10 +8,11 @@ import * as Transport from "@apipeline/core/Transport"
 import * as VoiceActivity from "@apipeline/core/VoiceActivity"
 import * as Voice from "@apipeline/core/VoiceFrames"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, ManagedRuntime, Stream } from "effect"
+import { Effect, Layer, ManagedRuntime, Stream } from "effect"
 import { monitorEventLoopDelay } from "node:perf_hooks"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
+import type { Worker } from "node:worker_threads"
 import { afterAll } from "vitest"
 import * as Bot from "../../examples/support/Bot.ts"
 import * as Caller from "../../examples/support/Caller.ts"
@@ -31,6 +32,9 @@ const bot = <A, E>(name: string, timeout: number, effect: Effect.Effect<A, E, Se
   it(name, () => runtime.runPromise(effect), timeout)
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`)
+
+setFlagsFromString("--expose-gc")
+const gc = runInNewContext("gc") as () => void
 
 const answered: Caller.When = { _tag: "AfterAnswer", pause: 200 }
 
@@ -193,25 +197,35 @@ describe("the bot", () => {
     90_000,
     Effect.gen(function*() {
       const resolution = 10
+      /** The 99th percentile of the delay meanwhile, in milliseconds. */
+      const during = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+        Effect.suspend(() => {
+          const delay = monitorEventLoopDelay({ resolution })
+          delay.enable()
+          return Effect.map(effect, (value) => {
+            delay.disable()
+            // the interval of the timer is part of what it finds
+            return [value, Math.max(0, delay.percentile(99) / 1e6 - resolution)] as const
+          })
+        })
       const measure = Effect.gen(function*() {
-        const delay = monitorEventLoopDelay({ resolution })
-        delay.enable()
-        const seen = yield* Effect.forEach(
+        const [, idle] = yield* during(Effect.sleep("2 seconds"))
+        const [seen, busy] = yield* during(Effect.forEach(
           ["cards-001.wav", "goforward.wav", "cards-005.wav"] as const,
           (name) => converse([line(name)]),
           { concurrency: "unbounded" }
-        )
-        delay.disable()
+        ))
         for (const { errors, transcripts } of seen) {
           deepStrictEqual(errors, [])
           isAtLeast(transcripts.length, 1)
         }
-        // the interval of the timer is part of what it finds
-        const late = (percent: number): number => Math.max(0, delay.percentile(percent) / 1e6 - resolution)
-        return { p50: late(50), p99: late(99) }
+        return { idle, busy }
       })
-      const { p50, p99 } = yield* best(measure, ({ p99 }) => p99, 30)
-      print(`event-loop delay with 3 conversations: p99 ${p99.toFixed(1)} ms, p50 ${p50.toFixed(1)} ms`)
+      // what others do on this machine delays it as well; but that excuses only so much
+      const { busy, idle } = yield* best(measure, ({ busy, idle }) => busy - Math.min(idle, 30), 30)
+      print(
+        `event-loop delay with 3 conversations: p99 ${busy.toFixed(1)} ms, and ${idle.toFixed(1)} ms without any`
+      )
     })
   )
 
@@ -219,8 +233,6 @@ describe("the bot", () => {
     "50 conversations leave nothing behind",
     150_000,
     Effect.gen(function*() {
-      setFlagsFromString("--expose-gc")
-      const gc = runInNewContext("gc") as () => void
       const settled = Effect.gen(function*() {
         yield* Effect.sleep("300 millis")
         for (let i = 0; i < 3; i++) {
@@ -268,6 +280,45 @@ describe("the bot", () => {
     })
   )
 
+  it(
+    "goes on when all its workers crash, while the user speaks and while it speaks itself",
+    () =>
+      Effect.gen(function*() {
+        const workers: Array<Worker> = []
+        const note = (worker: Worker): void => void workers.push(worker)
+        process.on("worker", note)
+        yield* Effect.addFinalizer(() => Effect.sync(() => process.off("worker", note)))
+        const services = yield* Layer.build(Bot.layer())
+        // not those that take their place
+        const crash = Effect.suspend(() =>
+          Effect.forEach(workers.splice(0), (worker) => Effect.promise(() => worker.terminate()), {
+            concurrency: "unbounded",
+            discard: true
+          })
+        )
+        const seen = nothing()
+        yield* Effect.gen(function*() {
+          const speech = line("goforward.wav")
+          // in the middle of a word
+          let frames = 0
+          const audio = Stream.tap(speech.audio, () => ++frames === 75 ? Effect.forkChild(crash) : Effect.void)
+          const lines = [{ ...speech, audio }, line("cards-001.wav")]
+          const onLine = () => Effect.sync(() => void seen.lines.push(performance.now()))
+          const connection = yield* Caller.make({ lines, patience: 20_000, onLine })
+          let sent = 0
+          const send: Transport.Connection["send"] = (frame) =>
+            Effect.andThen(connection.send(frame), Frame.AudioRawFrame.is(frame) && ++sent === 10 ? crash : Effect.void)
+          yield* over({ ...connection, send }, seen)
+        }).pipe(Effect.scoped, Effect.provideContext(services))
+        deepStrictEqual(seen.errors, [])
+        const [errors] = wordErrors(`${words["goforward.wav"]} ${words["cards-001.wav"]}`, seen.transcripts.join(" "))
+        isAtMost(errors, 1, seen.transcripts.join(" "))
+        strictEqual(seen.latencies.length, 2)
+        strictEqual(workers.length, 3)
+      }).pipe(Effect.scoped, Effect.runPromise),
+    90_000
+  )
+
   bot(
     "an hour of silence is an hour of nothing",
     60_000,
@@ -280,6 +331,7 @@ describe("the bot", () => {
         close: () => Effect.void
       })
       const started = performance.now()
+      gc()
       const memory = process.memoryUsage().arrayBuffers
       const hear = (seconds: number) =>
         Effect.gen(function*() {
@@ -292,7 +344,8 @@ describe("the bot", () => {
       yield* hear(3600).pipe(Effect.provide(VoiceActivity.layerEnergy()))
       const seconds = (performance.now() - started) / 1000
       print(`an hour of silence: ${seconds.toFixed(1)} s, no transcription, no error`)
-      isBelow(process.memoryUsage().arrayBuffers - memory, 50e6)
+      gc()
+      isBelow(process.memoryUsage().arrayBuffers - memory, 5e6)
     })
   )
 })

@@ -3,11 +3,12 @@ import * as Pcm from "@apipeline/core/Pcm"
 import * as Resampler from "@apipeline/core/Resampler"
 import * as Wav from "@apipeline/core/Wav"
 import { assert, describe, it } from "@effect/vitest"
-import { Result } from "effect"
+import { Effect, Result, Stdio, Terminal } from "effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { afterAll } from "vitest"
+import * as Lines from "../../examples/support/Lines.ts"
 import { type Child, type Ended, sleep, start } from "../utils/child.ts"
 import { recording, wordErrors, words } from "../utils/speech.ts"
 
@@ -113,7 +114,7 @@ describe("examples/main.ts", { timeout }, () => {
     const transcripts = all(events, "transcript").map(({ text }) => text)
     strictEqual(transcripts.length, 4)
     const [errors] = wordErrors(spoken.join(" "), transcripts.join(" "))
-    isAtMost(errors, 3, transcripts.join(" "))
+    isAtMost(errors, 4, transcripts.join(" "))
 
     // each turn: the user starts, is understood, and stops; then the bot starts
     for (const [i, { at }] of all(events, "user-started").entries()) {
@@ -175,9 +176,9 @@ describe("examples/main.ts", { timeout }, () => {
 
     // The recording has the time line of the conversation.
     const { bot, millis, user } = sides(out)
-    const ends = end.at - events[2]!.at
-    isAtMost(Math.abs(millis - ends), 1500, `${millis} of ${ends} ms`)
     const origin = all(events, "line")[0]!.at
+    const ends = end.at - origin
+    isAtMost(Math.abs(millis - ends), 1500, `${millis} of ${ends} ms`)
     for (const [i, { at }] of all(events, "line").entries()) {
       const from = at - origin
       isAbove(level(user, from, from + 1500), -40, `line ${i} is heard`)
@@ -200,7 +201,7 @@ describe("examples/main.ts", { timeout }, () => {
     const lines = ended.stdout.split("\n")
     const shown = Array.from(ended.stdout.matchAll(/^ +(\d+\.\d) s {2}(\S+)/gm), ([, at, what]) => [Number(at), what])
     for (const what of ["▶", "you", "bot", "⏱", "✂"]) isAtLeast(shown.filter(([, w]) => w === what).length, 1, what)
-    for (const [i, [at]] of shown.entries()) isAtMost(Number(at) - Number(shown[i - 1]?.[0] ?? 0), 8)
+    for (const [i, [at]] of shown.entries()) isAtMost(Number(at) - Number(shown[i - 1]?.[0] ?? 0), 2)
     match(ended.stdout, /✂ {5}\S.* \[[^\]]+\] {2}\(\d\.\d\d s heard, \d\.\d\d s cut\)/)
     match(ended.stdout, /⏱.* text \d\.\d\d s → first token \d\.\d\d s → first audio \d\.\d\d s/)
     match(ended.stdout, /^processor +in +out +dropped/m)
@@ -275,6 +276,17 @@ describe("examples/main.ts", { timeout }, () => {
     notInclude(ended.stdout + ended.stderr, "    at ")
   })
 
+  it("a recording in which nobody speaks comes to its end", async () => {
+    const input = write("silence.wav", Wav.encode(new Int16Array(32_000), { sampleRate: 16_000 }))
+    const out = path.join(directory, "silence")
+    const ended = await main(["--fast", "--input", input, "--out", out]).ended
+    assertCode(ended, 0)
+    include(ended.stdout, "\nNothing was understood, and nothing answered.\n")
+    leftovers(out)
+    deepStrictEqual(JSON.parse(read(out, "transcript.json")), [])
+    deepStrictEqual(sides(out).bot.every((sample) => sample === 0), true)
+  })
+
   it("Ctrl-C while the bot speaks leaves files that are complete", async () => {
     const out = path.join(directory, "cut")
     const child = main(["--json", "--out", out])
@@ -301,4 +313,48 @@ describe("examples/main.ts", { timeout }, () => {
     for (const word of ["--input", "--stt", "--out", "--fast", "--json"]) include(help.stdout, word)
     assertCode(await main(["--stt", "huge"]).ended, 1)
   })
+})
+
+describe("on a terminal", () => {
+  it.effect("what is being said changes in place, and everything else comes above it", () =>
+    Effect.gen(function*() {
+      let screen: Array<string> = [""]
+      const display = (text: string) =>
+        Effect.sync(() => {
+          for (const part of text.replaceAll(Lines.clear, "\r").split(/([\r\n])/)) {
+            if (part === "\n") screen.push("")
+            else screen = [...screen.slice(0, -1), part === "\r" ? "" : screen.at(-1)! + part]
+          }
+        })
+      const terminal = Terminal.make({
+        columns: Effect.succeed(20),
+        rows: Effect.succeed(5),
+        size: Effect.die("unused"),
+        readInput: Effect.die("unused"),
+        readLine: Effect.die("unused"),
+        display
+      })
+      const lines = yield* Lines.make.pipe(
+        Effect.provideService(Terminal.Terminal, terminal),
+        Effect.provide(Stdio.layerTest({ stdoutIsTerminal: Effect.succeed(true) }))
+      )
+      yield* lines.print("start")
+      yield* lines.open("user", "you ...")
+      yield* lines.open("user", "you ... go")
+      yield* lines.change("bot", "nobody says this")
+      yield* lines.print("note")
+      deepStrictEqual(screen, ["start", "note", "you ... go"])
+      yield* lines.open("user", "you go forward")
+      yield* lines.close
+      yield* lines.close
+      yield* lines.open("bot", "bot all right")
+      yield* lines.change("bot", "bot ALL right")
+      yield* lines.print("note")
+      deepStrictEqual(screen, ["start", "note", "you go forward", "note", "bot ALL right"])
+      // longer than a line: it could not be changed
+      yield* lines.open("user", "you say more than fits")
+      yield* lines.change("user", "you say something else")
+      yield* lines.print("end")
+      deepStrictEqual(screen.slice(4), ["bot ALL right", "you say more than fits", "end", ""])
+    }))
 })

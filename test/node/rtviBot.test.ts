@@ -25,13 +25,13 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { AiError, LanguageModel, Tool, Toolkit } from "effect/ai"
 import { bot, calling, results, user } from "../utils/conversation.ts"
-import * as Pipecat from "../utils/pipecatClient.ts"
+import * as Pipecat from "../utils/pipecat.ts"
 import * as Talk from "../utils/talk.ts"
 
 const { deepStrictEqual, strictEqual } = assert
 const { until } = Pipecat
 
-Pipecat.quiet()
+Pipecat.silence()
 
 const toolkit = Toolkit.make(
   Tool.make("get_local_time", {
@@ -86,7 +86,7 @@ const connect = Effect.fnUntraced(function*(script: Script) {
       Effect.provideService(VoiceActivity.VoiceActivity, voice.service)
     )
   const { url } = yield* Talk.serve({ session })
-  const made = yield* Pipecat.make
+  const made = yield* Pipecat.makeClient
   yield* Effect.promise(() => made.client.startBotAndConnect({ endpoint: `${url}/start` }))
   const { media, seen } = made
   /** A microphone sends 16 ms at a time, and no faster than people speak. */

@@ -13,16 +13,16 @@ import * as RtviFrames from "@apipeline/core/RtviFrames"
 import * as RtviMessage from "@apipeline/core/RtviMessage"
 import type * as Transport from "@apipeline/core/Transport"
 import * as Voice from "@apipeline/core/VoiceFrames"
+import * as Cluster from "@apipeline/node/Cluster"
 import * as WebSocketServer from "@apipeline/node/WebSocketServer"
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Layer, Logger, Schedule, type Scope } from "effect"
+import { Deferred, Effect, Layer, Logger, Schedule } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import * as Pipecat from "../utils/pipecatClient.ts"
+import { makeClient, send, silence, until } from "../utils/pipecat.ts"
 
 const { deepStrictEqual, strictEqual } = assert
-const { until } = Pipecat
 
-Pipecat.quiet()
+silence()
 
 // ---------------------------------------------------------------------------------------------------------------------
 // the bot
@@ -130,12 +130,11 @@ interface Session {
   readonly task: PipelineTask.PipelineTask<unknown>
 }
 
+/** Where the pipelines are: in the server, or wherever a cluster has put them. */
+type Place = "server" | "cluster"
+
 /** Serves the bot on `/ws` and, as plain JSON, on `/json`; `POST /start` tells a client where. */
-const serve: Effect.Effect<
-  { readonly http: string; readonly ws: string; readonly sessions: Array<Session> },
-  unknown,
-  Scope.Scope
-> = Effect.gen(function*() {
+const serve = Effect.fnUntraced(function*(place: Place) {
   const sessions: Array<Session> = []
   const session = Effect.fnUntraced(function*(transport: Transport.Transport) {
     const heard: Heard = { frames: [], samples: 0 }
@@ -153,13 +152,17 @@ const serve: Effect.Effect<
     sessions.push({ heard, rtvi, task })
     return task
   })
-  const sockets = WebSocketServer.layer({
-    paths: {
-      "/ws": MessageProtocol.fromSerializer(FrameSerializer.makePipecat()),
-      "/json": MessageProtocol.fromSerializer(FrameSerializer.makeMessageJson())
-    },
-    session
-  })
+  const paths = {
+    "/ws": MessageProtocol.fromSerializer(FrameSerializer.makePipecat()),
+    "/json": MessageProtocol.fromSerializer(FrameSerializer.makeMessageJson())
+  }
+  const Bot = Cluster.session("bot", { pipeline: session })
+  const sockets = place === "server" ? WebSocketServer.layer({ paths, session }) : WebSocketServer.layer(
+    Cluster.serve(Bot, { paths })
+  ).pipe(
+    Layer.merge(Bot.layer),
+    Layer.provide(Cluster.layerSingle())
+  )
   const start = HttpRouter.add(
     "POST",
     "/start",
@@ -186,9 +189,9 @@ const serve: Effect.Effect<
 // ---------------------------------------------------------------------------------------------------------------------
 
 /** A client that is ready. */
-const connect = Effect.gen(function*() {
-  const server = yield* serve
-  const made = yield* Pipecat.make
+const connect = Effect.fnUntraced(function*(place: Place) {
+  const server = yield* serve(place)
+  const made = yield* makeClient
   const ready = yield* Effect.promise(() => made.client.startBotAndConnect({ endpoint: `${server.http}/start` }))
   const session = server.sessions[0]!
   const wait = (event: string, n = 1) => until(event, () => made.seen.filter(([name]) => name === event).length >= n)
@@ -196,13 +199,10 @@ const connect = Effect.gen(function*() {
   return { ...made, ...session, ready, server, wait, named }
 })
 
-const send = (client: Pipecat.Client, type: string, data: unknown) =>
-  client.transport.sendMessage(new Pipecat.RTVIMessage(type, data))
-
-describe("the official client", () => {
+describe.each(["server", "cluster"] as const)("the official client (%s)", (place) => {
   it.live("reaches ready through POST /start", () =>
     Effect.gen(function*() {
-      const { client, named, ready } = yield* connect
+      const { client, named, ready } = yield* connect(place)
       deepStrictEqual(ready, { version: "2.1.0", about: { library: "test" } })
       strictEqual(client.state, "ready")
       deepStrictEqual(named("botReady").length, 1)
@@ -211,7 +211,7 @@ describe("the official client", () => {
 
   it.live("a turn: everything it is told, in order, and the voice", () =>
     Effect.gen(function*() {
-      const { client, media, seen, wait } = yield* connect
+      const { client, media, seen, wait } = yield* connect(place)
       const before = seen.length
       yield* Effect.promise(() => client.sendText("Hello there."))
       yield* wait("botStoppedSpeaking")
@@ -248,7 +248,7 @@ describe("the official client", () => {
 
   it.live("what the user says and does", () =>
     Effect.gen(function*() {
-      const { client, named, wait } = yield* connect
+      const { client, named, wait } = yield* connect(place)
       yield* Effect.promise(() => client.sendText("listen"))
       yield* wait("userLlmText")
       deepStrictEqual(
@@ -274,7 +274,7 @@ describe("the official client", () => {
 
   it.live("the microphone arrives, stops when it is muted, and comes back", () =>
     Effect.gen(function*() {
-      const { client, heard, media } = yield* connect
+      const { client, heard, media } = yield* connect(place)
       const talk = Effect.gen(function*() {
         for (let i = 0; i < 20; i++) {
           media.speak(new Int16Array(256).buffer)
@@ -293,7 +293,7 @@ describe("the official client", () => {
 
   it.live("typing while the bot speaks silences it", () =>
     Effect.gen(function*() {
-      const { client, media, named, wait } = yield* connect
+      const { client, media, named, wait } = yield* connect(place)
       yield* Effect.promise(() => client.sendText("long"))
       yield* wait("botStartedSpeaking")
       yield* Effect.sleep(300)
@@ -314,7 +314,7 @@ describe("the official client", () => {
 
   it.live("a function of the client's own runs, and the bot goes on with what it gives", () =>
     Effect.gen(function*() {
-      const { client, named, wait } = yield* connect
+      const { client, named, wait } = yield* connect(place)
       const asked: Array<unknown> = []
       client.registerFunctionCallHandler("get_color", async (call) => {
         asked.push(call)
@@ -337,7 +337,7 @@ describe("the official client", () => {
 
   it.live("messages and requests, of any size that it sends", () =>
     Effect.gen(function*() {
-      const { client, named, wait } = yield* connect
+      const { client, named, wait } = yield* connect(place)
       client.sendClientMessage("echo", 1)
       deepStrictEqual(yield* Effect.promise(() => client.sendClientRequest("echo", { n: [1, null, "x"] })), {
         n: [1, null, "x"]
@@ -352,7 +352,7 @@ describe("the official client", () => {
 
   it.live("keys, events, trees, cancellations, audio in messages, what is not to be answered now", () =>
     Effect.gen(function*() {
-      const { client, heard } = yield* connect
+      const { client, heard } = yield* connect(place)
       client.sendDTMF("12#")
       client.sendUIEvent("clicked", { ref: "e42" })
       const tree = { root: { ref: "e1", role: "main", children: [{ ref: "e2", role: "button" }] }, captured_at: 1 }
@@ -376,7 +376,7 @@ describe("the official client", () => {
 
   it.live("what it sends and we do not take is answered", () =>
     Effect.gen(function*() {
-      const { client, named, wait } = yield* connect
+      const { client, named, wait } = yield* connect(place)
       void client.appendToContext({ role: "user", content: "x" }).catch(() => undefined)
       yield* wait("messageError")
       send(client, "dtmf", { buttons: ["A"] })
@@ -389,7 +389,7 @@ describe("the official client", () => {
 
   it.live("every message that an application sends", () =>
     Effect.gen(function*() {
-      const { client, named, rtvi, wait } = yield* connect
+      const { client, named, rtvi, wait } = yield* connect(place)
       const search = { search_result: "x", origins: [{ results: [{ text: "y", confidence: [0.9] }] }] }
       const jobs = [
         { kind: "group_started", job_id: "j", workers: ["a"], cancellable: true, at: 1 },
@@ -433,7 +433,7 @@ describe("the official client", () => {
 
   it.live("a failure in the pipeline is told and does not end the session; a fatal one makes the client leave", () =>
     Effect.gen(function*() {
-      const { client, named, rtvi, task, wait } = yield* connect
+      const { client, named, rtvi, task, wait } = yield* connect(place)
       yield* Effect.promise(() => client.sendText("fail"))
       yield* wait("error")
       strictEqual(client.state, "ready")
@@ -448,7 +448,7 @@ describe("the official client", () => {
 
   it.live("disconnectBot ends the task in order", () =>
     Effect.gen(function*() {
-      const { client, task, wait } = yield* connect
+      const { client, task, wait } = yield* connect(place)
       client.disconnectBot()
       strictEqual((yield* task.await)._tag, "Ended")
       yield* wait("disconnected")
@@ -456,7 +456,7 @@ describe("the official client", () => {
 
   it.live("it may come again", () =>
     Effect.gen(function*() {
-      const { client, server } = yield* connect
+      const { client, server } = yield* connect(place)
       yield* Effect.promise(() => client.disconnect())
       yield* Effect.promise(() => client.connect({ wsUrl: `${server.ws}/ws` }))
       strictEqual(client.state, "ready")
@@ -464,10 +464,10 @@ describe("the official client", () => {
     }))
 })
 
-describe("a person with wscat", () => {
+describe.each(["server", "cluster"] as const)("a person with wscat (%s)", (place) => {
   it.live("speaks plain JSON, of whichever version", () =>
     Effect.gen(function*() {
-      const server = yield* serve
+      const server = yield* serve(place)
       const lines: Array<any> = []
       const socket = yield* Effect.acquireRelease(
         Effect.sync(() => new WebSocket(`${server.ws}/json`)),

@@ -8,14 +8,16 @@
 import type * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Frame from "./Frame.ts"
-import { Recorder } from "./internal/recorder.ts"
+import { Recorder } from "./internal/audio/recorder.ts"
+import * as DurationOption from "./internal/durationOption.ts"
+import { checkPositiveInteger } from "./internal/positiveInteger.ts"
 import * as Pcm from "./Pcm.ts"
 import * as Processor from "./Processor.ts"
 import {
@@ -267,14 +269,9 @@ export const make = <E, R>(
   options: Options = {}
 ): Processor.Processor<E, Exclude<R, Scope.Scope>> => {
   const { capacity = 64, duration = "1 second", sampleRate, speakerOf = speakerOfMetadata } = options
-  const millis = Duration.toMillis(duration)
-  if (!(millis > 0 && millis < Infinity)) {
-    throw new TypeError(`AudioBuffer: duration: found ${millis} ms, expected a finite duration greater than zero`)
-  }
-  for (const [field, value] of [["sampleRate", sampleRate ?? 1], ["capacity", capacity]] as const) {
-    if (Number.isSafeInteger(value) && value > 0) continue
-    throw new TypeError(`AudioBuffer: ${field}: found ${value}, expected a positive integer`)
-  }
+  const millis = DurationOption.positiveFinite("AudioBuffer: duration", duration)
+  checkPositiveInteger("AudioBuffer: sampleRate", sampleRate ?? 1)
+  checkPositiveInteger("AudioBuffer: capacity", capacity)
   return Processor.effect(
     options.name ?? "AudioBuffer",
     Effect.gen(function*() {

@@ -5,9 +5,11 @@
  *
  * @since 0.1.0
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Frame from "./Frame.ts"
-import { isAlike } from "./internal/monoAudio.ts"
+import { isAlike } from "./internal/audio/monoAudio.ts"
+import * as DurationOption from "./internal/durationOption.ts"
+import { checkPositiveInteger } from "./internal/positiveInteger.ts"
 import * as Processor from "./Processor.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -48,11 +50,6 @@ export interface Chunker {
   readonly reset: () => void
 }
 
-const check = (field: string, value: number): void => {
-  if (Number.isSafeInteger(value) && value > 0) return
-  throw new TypeError(`AudioChunker: ${field}: found ${value}, expected a positive integer`)
-}
-
 /**
  * Makes a chunker. Throws a `TypeError` when the options cannot work.
  *
@@ -74,8 +71,8 @@ const check = (field: string, value: number): void => {
  */
 export const makeChunker = (options: ChunkerOptions): Chunker => {
   const { size, unit = 2 } = options
-  check("size", size)
-  check("unit", unit)
+  checkPositiveInteger("AudioChunker: size", size)
+  checkPositiveInteger("AudioChunker: unit", unit)
   if (size % unit !== 0) throw new TypeError(`AudioChunker: size: found ${size}, expected a multiple of ${unit}`)
   // grows with what arrives: a size that was made up by a peer costs nothing
   let rest = new Uint8Array(Math.min(size, 4096))
@@ -188,10 +185,7 @@ interface Cut {
  * @since 0.1.0
  */
 export const make = (options: Options = {}): Processor.Processor => {
-  const millis = Duration.toMillis(options.duration ?? "20 millis")
-  if (!(millis > 0 && millis < Infinity)) {
-    throw new TypeError(`AudioChunker: duration: found ${millis} ms, expected a finite duration greater than zero`)
-  }
+  const millis = DurationOption.positiveFinite("AudioChunker: duration", options.duration ?? "20 millis")
   const begin = (first: Frame.AudioRawFrame): Cut => {
     const unit = first.numChannels * first.sampleWidth
     const size = Math.max(1, Math.round(first.sampleRate * millis / 1000)) * unit

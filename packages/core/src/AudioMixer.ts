@@ -13,7 +13,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Frame from "./Frame.ts"
-import { isAlike } from "./internal/monoAudio.ts"
+import { isAlike } from "./internal/audio/monoAudio.ts"
 import * as Processor from "./Processor.ts"
 import * as Resampler from "./Resampler.ts"
 

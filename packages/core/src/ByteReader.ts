@@ -19,6 +19,7 @@ import type * as Scope from "effect/Scope"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Frame from "./Frame.ts"
+import { checkPositiveInteger } from "./internal/positiveInteger.ts"
 import * as Processor from "./Processor.ts"
 
 declare const TextDecoder: {
@@ -33,6 +34,14 @@ declare const TextDecoder: {
 
 /**
  * The bytes are not UTF-8, and the options say that this is a failure.
+ *
+ * @example
+ * ```ts
+ * import { ByteReader } from "@apipeline/core"
+ *
+ * new ByteReader.InvalidUtf8({ line: 3 }).message
+ * // => "line 3: found bytes that are not UTF-8"
+ * ```
  *
  * @category errors
  * @since 0.1.0
@@ -49,6 +58,14 @@ export class InvalidUtf8 extends Schema.TaggedError<InvalidUtf8>()("InvalidUtf8"
 /**
  * A line is longer than the options allow.
  *
+ * @example
+ * ```ts
+ * import { ByteReader } from "@apipeline/core"
+ *
+ * new ByteReader.LineTooLong({ line: 3, maxLength: 1024 }).message
+ * // => "line 3: found more than 1024 bytes"
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -64,6 +81,14 @@ export class LineTooLong extends Schema.TaggedError<LineTooLong>()("LineTooLong"
 /**
  * The bytes ended within a sample. All that came before has been read.
  *
+ * @example
+ * ```ts
+ * import { ByteReader } from "@apipeline/core"
+ *
+ * new ByteReader.IncompleteSample({ found: 1, expected: 2 }).message
+ * // => "the last sample: found 1 bytes, expected 2"
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -78,6 +103,14 @@ export class IncompleteSample extends Schema.TaggedError<IncompleteSample>()("In
 
 /**
  * The one error of this module; `reason` tells which.
+ *
+ * @example
+ * ```ts
+ * import { ByteReader } from "@apipeline/core"
+ *
+ * const reason = new ByteReader.InvalidUtf8({ line: 3 })
+ * new ByteReader.ByteReaderError({ reason }).message // => "line 3: found bytes that are not UTF-8"
+ * ```
  *
  * @category errors
  * @since 0.1.0
@@ -244,8 +277,7 @@ const sizes = (options: AudioOptions): Sizes => {
   const unit = numChannels * sampleWidth
   const { chunkSize = Math.max(1, Math.round(sampleRate / 50)) * unit } = options
   for (const [field, value] of Object.entries({ sampleRate, numChannels, sampleWidth, chunkSize })) {
-    if (Number.isInteger(value) && value > 0) continue
-    throw new TypeError(`ByteReader: ${field}: found ${value}, expected a positive integer`)
+    checkPositiveInteger(`ByteReader: ${field}`, value)
   }
   if (chunkSize % unit === 0) return { sampleRate, numChannels, sampleWidth, chunkSize }
   throw new TypeError(`ByteReader: chunkSize: found ${chunkSize}, expected a multiple of ${unit}`)

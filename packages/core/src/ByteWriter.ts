@@ -47,6 +47,14 @@ export interface Options extends Output.Options {
 /**
  * What took the bytes takes no more: the sink is done, or has failed.
  *
+ * @example
+ * ```ts
+ * import { ByteWriter } from "@apipeline/core"
+ *
+ * new ByteWriter.WriterClosed({ writer: "Out", frame: "TextFrame#1" }).message
+ * // => "Out is closed: TextFrame#1 was not written"
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */

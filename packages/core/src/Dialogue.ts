@@ -33,6 +33,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type Reply, replyTo } from "./internal/dialogue/reply.ts"
 import { maxSeconds } from "./internal/dialogue/timer.ts"
+import * as DurationOption from "./internal/durationOption.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // tools
@@ -89,6 +90,15 @@ export const tools = Toolkit.make(SetTimer)
 
 /**
  * What {@link tools} do: a timer sleeps by the `Clock`.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Dialogue, Llm, PipelineTask } from "@apipeline/core"
+ *
+ * const bot = Llm.make({ toolkit: Dialogue.tools, tools: { set_timer: { background: true } } })
+ * const task = PipelineTask.make(bot).pipe(Effect.provide([Dialogue.layer(), Dialogue.layerTools]))
+ * ```
  *
  * @category layers
  * @since 0.1.0
@@ -183,8 +193,7 @@ const metadata: Response.ResponseMetadataPartEncoded = { type: "response-metadat
  */
 export const make = (options: Options = {}): Effect.Effect<LanguageModel.LanguageModel> => {
   const timeZone = options.timeZone ?? new Intl.DateTimeFormat().resolvedOptions().timeZone
-  const wordDelay = Duration.toMillis(options.wordDelay ?? 0)
-  if (!(wordDelay >= 0)) throw new TypeError(`Dialogue: wordDelay: found ${wordDelay} ms, expected a duration`)
+  const wordDelay = DurationOption.notNegative("Dialogue: wordDelay", options.wordDelay ?? 0)
   if (!isTimeZone(timeZone)) {
     throw new TypeError(`Dialogue: timeZone: found ${JSON.stringify(timeZone)}, expected an IANA time zone`)
   }

@@ -13,7 +13,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type * as Types from "effect/Types"
 import type * as Unify from "effect/Unify"
-import * as Internal from "./internal/frame.ts"
+import * as Internal from "./internal/kernel/frame.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // models
@@ -29,6 +29,13 @@ export type TypeId = "~apipeline/Frame"
 
 /**
  * Marks a frame on its prototype; the value is its {@link Origin}.
+ *
+ * @example
+ * ```ts
+ * import { Frame } from "@apipeline/core"
+ *
+ * Frame.TextFrame.make({ text: "hi" })[Frame.TypeId] // => "builtIn"
+ * ```
  *
  * @category type IDs
  * @since 0.1.0
@@ -876,6 +883,14 @@ export class ImageRawFrame extends Internal.builtIn<ImageRawFrame>()("ImageRawFr
 /**
  * The built-in system frames, as a schema.
  *
+ * @example
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Frame } from "@apipeline/core"
+ *
+ * Schema.is(Frame.SystemFrame)(Frame.CancelFrame.make()) // => true
+ * ```
+ *
  * @category unions
  * @since 0.1.0
  */
@@ -908,6 +923,14 @@ export type SystemFrame = typeof SystemFrame.Type
 /**
  * The built-in control frames, as a schema.
  *
+ * @example
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Frame } from "@apipeline/core"
+ *
+ * Schema.is(Frame.ControlFrame)(Frame.EndFrame.make()) // => true
+ * ```
+ *
  * @category unions
  * @since 0.1.0
  */
@@ -939,6 +962,14 @@ export type ControlFrame = typeof ControlFrame.Type
 
 /**
  * The built-in data frames, as a schema.
+ *
+ * @example
+ * ```ts
+ * import { Schema } from "effect"
+ * import { Frame } from "@apipeline/core"
+ *
+ * Schema.is(Frame.DataFrame)(Frame.EndFrame.make()) // => false
+ * ```
  *
  * @category unions
  * @since 0.1.0
@@ -1197,6 +1228,14 @@ type Fits<C, F> = C extends Changes<F> ? [Exclude<keyof C, keyof Changes<F>>] ex
 /**
  * Whether a value is a frame made by a frame class.
  *
+ * @example
+ * ```ts
+ * import { Frame } from "@apipeline/core"
+ *
+ * Frame.isFrame(Frame.EndFrame.make()) // => true
+ * Frame.isFrame("hi") // => false
+ * ```
+ *
  * @category guards
  * @since 0.1.0
  */
@@ -1204,6 +1243,13 @@ export const isFrame = (u: unknown): u is Frame => Predicate.hasProperty(u, Type
 
 /**
  * The kind of a frame; a plain object that only looks like one counts as `data`.
+ *
+ * @example
+ * ```ts
+ * import { Frame } from "@apipeline/core"
+ *
+ * Frame.kindOf(Frame.TextFrame.make({ text: "hi" })) // => "data"
+ * ```
  *
  * @category guards
  * @since 0.1.0
@@ -1213,6 +1259,13 @@ export const kindOf = (frame: Frame): Kind => frame.kind ?? "data"
 /**
  * Whether a frame survives interruptions.
  *
+ * @example
+ * ```ts
+ * import { Frame } from "@apipeline/core"
+ *
+ * Frame.isUninterruptible(Frame.EndFrame.make()) // => true
+ * ```
+ *
  * @category guards
  * @since 0.1.0
  */
@@ -1220,6 +1273,13 @@ export const isUninterruptible = (frame: Frame): boolean => frame.uninterruptibl
 
 /**
  * Whether a frame is of kind `system`, built-in or not.
+ *
+ * @example
+ * ```ts
+ * import { Frame } from "@apipeline/core"
+ *
+ * Frame.isSystem(Frame.CancelFrame.make()) // => true
+ * ```
  *
  * @category guards
  * @since 0.1.0
@@ -1229,6 +1289,13 @@ export const isSystem = (frame: Frame): frame is SystemFrame | AppFrame<"system"
 /**
  * Whether a frame is of kind `control`, built-in or not.
  *
+ * @example
+ * ```ts
+ * import { Frame } from "@apipeline/core"
+ *
+ * Frame.isControl(Frame.EndFrame.make()) // => true
+ * ```
+ *
  * @category guards
  * @since 0.1.0
  */
@@ -1237,6 +1304,13 @@ export const isControl = (frame: Frame): frame is ControlFrame | AppFrame<"contr
 /**
  * Whether a frame is of kind `data`, built-in or not.
  *
+ * @example
+ * ```ts
+ * import { Frame } from "@apipeline/core"
+ *
+ * Frame.isData(Frame.TextFrame.make({ text: "hi" })) // => true
+ * ```
+ *
  * @category guards
  * @since 0.1.0
  */
@@ -1244,6 +1318,14 @@ export const isData = (frame: Frame): frame is DataFrame | AppFrame<"data"> => k
 
 /**
  * Whether a frame is an application's own.
+ *
+ * @example
+ * ```ts
+ * import { Frame, VoiceFrames } from "@apipeline/core"
+ *
+ * Frame.isApp(VoiceFrames.TtsStoppedFrame.make()) // => true
+ * Frame.isApp(Frame.EndFrame.make()) // => false
+ * ```
  *
  * @category guards
  * @since 0.1.0
@@ -1266,6 +1348,14 @@ export type Lifecycle =
 
 /**
  * Whether a frame is one of those that the kernel forwards itself.
+ *
+ * @example
+ * ```ts
+ * import { Frame } from "@apipeline/core"
+ *
+ * Frame.isLifecycle(Frame.EndFrame.make()) // => true
+ * Frame.isLifecycle(Frame.TextFrame.make({ text: "hi" })) // => false
+ * ```
  *
  * @category guards
  * @since 0.1.0

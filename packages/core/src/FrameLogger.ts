@@ -9,6 +9,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as LogLevel from "effect/LogLevel"
 import * as Frame from "./Frame.ts"
+import { checkPositiveInteger } from "./internal/positiveInteger.ts"
 import * as PipelineObserver from "./PipelineObserver.ts"
 import * as Processor from "./Processor.ts"
 
@@ -84,8 +85,7 @@ const lifecycle: ReadonlyArray<string> = [
 const isTag = (tag: string): boolean => !lifecycle.includes(tag) && !/^(?:run|upstream|on[A-Z].*)$/.test(tag)
 
 const checkEvery = (field: string, found: unknown): void => {
-  if (found === undefined || (Number.isInteger(found) && (found as number) > 0)) return
-  throw new TypeError(`FrameLogger: ${field}: found ${String(found)}, expected a positive integer`)
+  if (found !== undefined) checkPositiveInteger(`FrameLogger: ${field}`, found)
 }
 
 const check = ({ every }: Options): void => {

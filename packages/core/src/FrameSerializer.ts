@@ -26,11 +26,11 @@ import * as Layer from "effect/Layer"
 import * as Pull from "effect/Pull"
 import * as Result from "effect/Result"
 import type * as Frame from "./Frame.ts"
-import * as Bytes from "./internal/bytes.ts"
-import * as Json from "./internal/jsonFrames.ts"
-import * as Messages from "./internal/protobufFrames.ts"
-import * as Errors from "./internal/serializerError.ts"
-import * as Transport from "./internal/transportMessages.ts"
+import * as Transport from "./internal/transport/transportMessages.ts"
+import * as Bytes from "./internal/wire/bytes.ts"
+import * as Json from "./internal/wire/jsonFrames.ts"
+import * as Messages from "./internal/wire/protobufFrames.ts"
+import * as Errors from "./internal/wire/serializerError.ts"
 import * as Protobuf from "./Protobuf.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -44,7 +44,7 @@ export {
   SerializerError,
   UnknownFrame,
   UnsupportedFrame
-} from "./internal/serializerError.ts"
+} from "./internal/wire/serializerError.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // models

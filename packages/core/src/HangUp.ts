@@ -12,8 +12,8 @@ import * as HttpClientRequest from "effect/http/HttpClientRequest"
 import type * as Redacted from "effect/Redacted"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as Errors from "./internal/serializerError.ts"
 import type { Call } from "./internal/telephony/dialect.ts"
+import * as Errors from "./internal/wire/serializerError.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // errors
@@ -21,6 +21,14 @@ import type { Call } from "./internal/telephony/dialect.ts"
 
 /**
  * The id of the call cannot be part of a URL: there is none, or it would lead elsewhere.
+ *
+ * @example
+ * ```ts
+ * import { HangUp } from "@apipeline/core"
+ *
+ * new HangUp.InvalidCallId({ vendor: "twilio", found: "\"..\"" }).message
+ * // => "HangUp: twilio: callId: found \"..\", expected an id"
+ * ```
  *
  * @category errors
  * @since 0.1.0
@@ -37,6 +45,14 @@ export class InvalidCallId extends Schema.TaggedError<InvalidCallId>()("InvalidC
 /**
  * The vendor could not be asked.
  *
+ * @example
+ * ```ts
+ * import { HangUp } from "@apipeline/core"
+ *
+ * new HangUp.RequestFailed({ vendor: "twilio", cause: new Error("ECONNRESET") }).message
+ * // => "HangUp: twilio: the request failed: Error: ECONNRESET"
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -51,6 +67,14 @@ export class RequestFailed extends Schema.TaggedError<RequestFailed>()("RequestF
 
 /**
  * The vendor has refused.
+ *
+ * @example
+ * ```ts
+ * import { HangUp } from "@apipeline/core"
+ *
+ * new HangUp.Refused({ vendor: "twilio", status: 401 }).message
+ * // => "HangUp: twilio: found status 401, expected success"
+ * ```
  *
  * @category errors
  * @since 0.1.0
@@ -153,6 +177,15 @@ const segment = (call: Call): Result.Result<string, HangUpError> => {
 /**
  * `POST /2010-04-01/Accounts/{AccountSid}/Calls/{CallSid}.json` with `Status=completed`.
  *
+ * @example
+ * ```ts
+ * import { Redacted, Result } from "effect"
+ * import { HangUp, type Telephony } from "@apipeline/core"
+ *
+ * const url = (call: Telephony.Call) =>
+ *   Result.map(HangUp.twilioRequest(call, { accountSid: "AC1", authToken: Redacted.make("secret") }), ({ url }) => url)
+ * ```
+ *
  * @category requests
  * @since 0.1.0
  */
@@ -170,6 +203,15 @@ export const twilioRequest = (call: Call, credentials: TwilioCredentials): Reque
 /**
  * `POST /v2/calls/{call_control_id}/actions/hangup`.
  *
+ * @example
+ * ```ts
+ * import { Redacted, Result } from "effect"
+ * import { HangUp, type Telephony } from "@apipeline/core"
+ *
+ * const url = (call: Telephony.Call) =>
+ *   Result.map(HangUp.telnyxRequest(call, { apiKey: Redacted.make("secret") }), ({ url }) => url)
+ * ```
+ *
  * @category requests
  * @since 0.1.0
  */
@@ -184,6 +226,15 @@ export const telnyxRequest = (call: Call, credentials: TelnyxCredentials): Reque
 
 /**
  * `DELETE /v1/Account/{auth_id}/Call/{call_uuid}/`.
+ *
+ * @example
+ * ```ts
+ * import { Redacted, Result } from "effect"
+ * import { HangUp, type Telephony } from "@apipeline/core"
+ *
+ * const url = (call: Telephony.Call) =>
+ *   Result.map(HangUp.plivoRequest(call, { authId: "MA1", authToken: Redacted.make("secret") }), ({ url }) => url)
+ * ```
  *
  * @category requests
  * @since 0.1.0

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import type * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import * as Frame from "./Frame.ts"
+import { checkPositiveInteger } from "./internal/positiveInteger.ts"
 import type * as Notifier from "./Notifier.ts"
 import * as Processor from "./Processor.ts"
 
@@ -151,8 +152,7 @@ const droppable = (frame: Frame.Frame): boolean => Frame.isData(frame) && !Frame
 
 /** @internal */
 export const check = (module: string, { capacity }: Limits): void => {
-  if (capacity === undefined || capacity === Infinity || (Number.isInteger(capacity) && capacity > 0)) return
-  throw new TypeError(`${module}: capacity: found ${capacity}, expected a positive integer`)
+  if (capacity !== undefined && capacity !== Infinity) checkPositiveInteger(`${module}: capacity`, capacity)
 }
 
 const make = (

@@ -4,12 +4,13 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import * as Frame from "./Frame.ts"
 import type { Selection } from "./FrameLogger.ts"
+import * as DurationOption from "./internal/durationOption.ts"
 import * as Processor from "./Processor.ts"
 
 /**
@@ -65,10 +66,7 @@ export interface Options<E = never, R = never> {
 export const make = <E = never, R = never>(
   options: Options<E, R>
 ): Processor.Processor<E, Exclude<R, Scope.Scope>> => {
-  const timeout = Duration.toMillis(options.timeout)
-  if (!(timeout > 0)) {
-    throw new TypeError(`IdleProcessor: timeout: found ${timeout} ms, expected a duration greater than zero`)
-  }
+  const timeout = DurationOption.positive("IdleProcessor: timeout", options.timeout)
   const tags = options.frames?.map((one) => typeof one === "string" ? one : one.tag)
   const onIdle = options.onIdle ?? (({ push }) => push(Frame.IdleFrame.make()))
   return Processor.effect(

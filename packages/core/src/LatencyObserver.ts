@@ -18,7 +18,7 @@
 import type * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import * as Frame from "./Frame.ts"
-import { Once } from "./internal/turns.ts"
+import { Once } from "./internal/turns/turns.ts"
 import * as PipelineObserver from "./PipelineObserver.ts"
 import {
   BotStartedSpeakingFrame,

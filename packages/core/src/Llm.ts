@@ -19,8 +19,9 @@ import * as Schema from "effect/Schema"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import type * as Frame from "./Frame.ts"
-import * as LlmStream from "./internal/llmStream.ts"
-import { type Call, type Settings, ToolCalls } from "./internal/toolCalls.ts"
+import * as LlmStream from "./internal/llm/llmStream.ts"
+import { type Call, type Settings, ToolCalls } from "./internal/llm/toolCalls.ts"
+import { retryTwice } from "./internal/retryTwice.ts"
 import * as Processor from "./Processor.ts"
 import {
   FunctionCallResultFrame,
@@ -192,7 +193,7 @@ const settingsOf = (
 /** Long before there are so many calls, what was said before the first of them has been heard. */
 const maxSaid = 64
 
-const twice = Schedule.upTo(Schedule.exponential("250 millis"), { times: 2 })
+const twice = retryTwice("250 millis")
 
 /** Milliseconds after which the provider wants to be asked again. */
 const retryAfter = ({ cause }: LlmError): number =>
@@ -206,7 +207,8 @@ const retryAfter = ({ cause }: LlmError): number =>
  *
  * - The model is the `LanguageModel` of `effect/ai`: any provider's layer, or a plan of several. With a `plan`, a model that
  *   fails before its first token is replaced by the next one, for the same request. What fails later has said something
- *   already: its answer ends there.
+ *   already: its answer ends there. Each layer of the plan is built once, when it is needed, and lives as long as the
+ *   processor.
  * - An interruption aborts the request, and nothing of it comes any more.
  * - Tools run side by side, beside the frames, when the answer that called them is complete. `FunctionCallsStartedFrame`,
  *   `FunctionCallInProgressFrame` and then `FunctionCallResultFrame` or `FunctionCallCancelledFrame` go both ways. Who
@@ -294,6 +296,7 @@ export const make: {
     const scope = yield* Effect.scope
     const services = yield* Effect.context<any>()
     const lock = yield* Semaphore.make(1)
+    const models = plan === undefined ? undefined : LlmStream.lasting(plan, scope, services)
     const model = options.model ?? Option.getOrUndefined(yield* Effect.serviceOption(Model.ModelName))
     const provider = yield* LlmStream.providerName
     const toolkit: Toolkit.WithHandler<any> | undefined = options.toolkit === undefined
@@ -335,10 +338,10 @@ export const make: {
           stall: Duration.fromInputUnsafe(stall),
           fail
         })
-        const planned = plan === undefined
+        const planned = models === undefined
           ? events
           : Stream.mapError(
-            Stream.withExecutionPlan(events, plan, { preventFallbackOnPartialStream: true }),
+            Stream.withExecutionPlan(events, models, { preventFallbackOnPartialStream: true }),
             // of a layer that could not be built
             (cause) =>
               cause instanceof LlmError ? cause : fail({ provider, reason: "Provider", isRetryable: false, cause })

@@ -141,6 +141,19 @@ export const make = (options: Options): Effect.Effect<SpeechToText.Service, neve
 /**
  * {@link make} as a layer.
  *
+ * @example
+ * ```ts
+ * import { Effect, Layer, Redacted } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { OpenAiClient, OpenAiSpeechToText, PipelineTask, Stt } from "@apipeline/core"
+ *
+ * const recognizer = OpenAiSpeechToText.layer({ model: "whisper-1" }).pipe(
+ *   Layer.provide(OpenAiClient.layer({ apiKey: Redacted.make("sk-...") })),
+ *   Layer.provide(FetchHttpClient.layer)
+ * )
+ * const task = PipelineTask.make(Stt.make()).pipe(Effect.provide(recognizer))
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */

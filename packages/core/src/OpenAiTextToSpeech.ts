@@ -134,6 +134,19 @@ const half = new OpenAiClient.OpenAiError({
 /**
  * {@link make} as a layer.
  *
+ * @example
+ * ```ts
+ * import { Effect, Layer, Redacted } from "effect"
+ * import { FetchHttpClient } from "effect/http"
+ * import { OpenAiClient, OpenAiTextToSpeech, PipelineTask, Tts } from "@apipeline/core"
+ *
+ * const voice = OpenAiTextToSpeech.layer({ model: "tts-1" }).pipe(
+ *   Layer.provide(OpenAiClient.layer({ apiKey: Redacted.make("sk-...") })),
+ *   Layer.provide(FetchHttpClient.layer)
+ * )
+ * const task = PipelineTask.make(Tts.make()).pipe(Effect.provide(voice))
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */

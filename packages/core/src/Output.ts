@@ -150,6 +150,14 @@ export const toCallback = <E, R>(
 /**
  * A frame came to a queue that takes no more: its reader has ended or shut it down.
  *
+ * @example
+ * ```ts
+ * import { Output } from "@apipeline/core"
+ *
+ * new Output.QueueClosed({ output: "Out", frame: "TextFrame#1" }).message
+ * // => "the queue of Out is closed: TextFrame#1 was not put in"
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */

@@ -12,9 +12,9 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Types from "effect/Types"
 import * as Frame from "./Frame.ts"
-import type { FanMode } from "./internal/fan.ts"
-import { Task } from "./internal/task.ts"
-import { resolve } from "./internal/topology.ts"
+import type { FanMode } from "./internal/kernel/fan.ts"
+import { Task } from "./internal/kernel/task.ts"
+import { resolve } from "./internal/kernel/topology.ts"
 import type * as PipelineError from "./PipelineError.ts"
 import type * as PipelineTask from "./PipelineTask.ts"
 import type * as Processor from "./Processor.ts"
@@ -66,6 +66,14 @@ const Proto = {
 
 /**
  * Is this a pipeline?
+ *
+ * @example
+ * ```ts
+ * import { Pipeline, Processor } from "@apipeline/core"
+ *
+ * Pipeline.isPipeline(Pipeline.make(Processor.sync("A", {}))) // => true
+ * Pipeline.isPipeline(Processor.sync("A", {})) // => false
+ * ```
  *
  * @category guards
  * @since 0.1.0
@@ -146,6 +154,14 @@ export const syncParallel =
  * Several pipelines side by side whose outputs are merged as they come, all of them: unlike in `parallel`, a frame
  * that two branches let pass comes out twice. Meant for pipelines that begin with a source.
  *
+ * @example
+ * ```ts
+ * import { Pipeline, Processor } from "@apipeline/core"
+ *
+ * // a frame comes out twice
+ * const both = Pipeline.merge(Processor.sync("A", {}), Processor.sync("B", {}))
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */
@@ -156,6 +172,14 @@ export const merge = <const Elements extends readonly [Element, ...Array<Element
 /**
  * The same one after another: what the second pipeline puts out is held until the first has ended, and so on. What is
  * held is not bounded, since the input cannot wait for the end.
+ *
+ * @example
+ * ```ts
+ * import { Pipeline, Processor } from "@apipeline/core"
+ *
+ * // all that comes out of B comes behind all of A
+ * const both = Pipeline.mergeSequential(Processor.sync("A", {}), Processor.sync("B", {}))
+ * ```
  *
  * @category constructors
  * @since 0.1.0
@@ -304,6 +328,14 @@ export const graph = (pipeline: Element): Graph.DirectedGraph<GraphNode, string>
 /**
  * The topology as a Mermaid flow chart: queues are drawn as stadiums' edges with a label, plain calls without.
  *
+ * @example
+ * ```ts
+ * import { Pipeline, Processor } from "@apipeline/core"
+ *
+ * const pipeline = Pipeline.make(Processor.sync("A", {}), Processor.sync("B", {}))
+ * Pipeline.toMermaid(pipeline).split("\n")[0] // => "flowchart TD"
+ * ```
+ *
  * @category getters
  * @since 0.1.0
  */
@@ -312,6 +344,14 @@ export const toMermaid = (pipeline: Element): string =>
 
 /**
  * The topology in the DOT language of Graphviz.
+ *
+ * @example
+ * ```ts
+ * import { Pipeline, Processor } from "@apipeline/core"
+ *
+ * const pipeline = Pipeline.make(Processor.sync("A", {}), Processor.sync("B", {}))
+ * Pipeline.toGraphViz(pipeline).includes("digraph") // => true
+ * ```
  *
  * @category getters
  * @since 0.1.0

@@ -14,6 +14,13 @@ const ttfbBoundaries = Metric.exponentialBoundaries({ start: 1, factor: 2, count
 /**
  * Frames that reached a processor. Attributes: `task`, `processor`, `kind`.
  *
+ * @example
+ * ```ts
+ * import { PipelineMetrics } from "@apipeline/core"
+ *
+ * PipelineMetrics.framesIn.id // => "apipeline_frames_in_total"
+ * ```
+ *
  * @category metrics
  * @since 0.1.0
  */
@@ -24,6 +31,13 @@ export const framesIn = Metric.counter("apipeline_frames_in_total", {
 
 /**
  * Frames that a processor pushed or let pass. Attributes: `task`, `processor`, `kind`.
+ *
+ * @example
+ * ```ts
+ * import { PipelineMetrics } from "@apipeline/core"
+ *
+ * PipelineMetrics.framesOut.id // => "apipeline_frames_out_total"
+ * ```
  *
  * @category metrics
  * @since 0.1.0
@@ -36,6 +50,13 @@ export const framesOut = Metric.counter("apipeline_frames_out_total", {
 /**
  * Frames that did not arrive. Attributes: `task`, `processor`, `reason`.
  *
+ * @example
+ * ```ts
+ * import { PipelineMetrics } from "@apipeline/core"
+ *
+ * PipelineMetrics.dropped.id // => "apipeline_frames_dropped_total"
+ * ```
+ *
  * @category metrics
  * @since 0.1.0
  */
@@ -46,6 +67,13 @@ export const dropped = Metric.counter("apipeline_frames_dropped_total", {
 
 /**
  * Failures of handlers. Attributes: `task`, `processor`.
+ *
+ * @example
+ * ```ts
+ * import { PipelineMetrics } from "@apipeline/core"
+ *
+ * PipelineMetrics.errors.id // => "apipeline_errors_total"
+ * ```
  *
  * @category metrics
  * @since 0.1.0
@@ -58,6 +86,13 @@ export const errors = Metric.counter("apipeline_errors_total", {
 /**
  * Interruptions that a processor was told of. Attributes: `task`, `processor`.
  *
+ * @example
+ * ```ts
+ * import { PipelineMetrics } from "@apipeline/core"
+ *
+ * PipelineMetrics.interruptions.id // => "apipeline_interruptions_total"
+ * ```
+ *
  * @category metrics
  * @since 0.1.0
  */
@@ -68,6 +103,13 @@ export const interruptions = Metric.counter("apipeline_interruptions_total", {
 
 /**
  * How long data handlers took, what they waited for included. Attributes: `task`, `processor`.
+ *
+ * @example
+ * ```ts
+ * import { PipelineMetrics } from "@apipeline/core"
+ *
+ * PipelineMetrics.processing.id // => "apipeline_processing_milliseconds"
+ * ```
  *
  * @category metrics
  * @since 0.1.0
@@ -80,6 +122,13 @@ export const processing = Metric.histogram("apipeline_processing_milliseconds", 
 /**
  * From the start of a measurement to the first byte, token or chunk. Attributes: `task`, `processor`.
  *
+ * @example
+ * ```ts
+ * import { PipelineMetrics } from "@apipeline/core"
+ *
+ * PipelineMetrics.ttfb.id // => "apipeline_ttfb_milliseconds"
+ * ```
+ *
  * @category metrics
  * @since 0.1.0
  */
@@ -91,6 +140,13 @@ export const ttfb = Metric.histogram("apipeline_ttfb_milliseconds", {
 /**
  * The frames that wait in a processor's mailbox. Attributes: `task`, `processor`.
  *
+ * @example
+ * ```ts
+ * import { PipelineMetrics } from "@apipeline/core"
+ *
+ * PipelineMetrics.queueDepth.id // => "apipeline_queue_depth"
+ * ```
+ *
  * @category metrics
  * @since 0.1.0
  */
@@ -100,6 +156,13 @@ export const queueDepth = Metric.gauge("apipeline_queue_depth", {
 
 /**
  * The most frames that have waited in a processor's mailbox. Attributes: `task`, `processor`.
+ *
+ * @example
+ * ```ts
+ * import { PipelineMetrics } from "@apipeline/core"
+ *
+ * PipelineMetrics.queueHighWater.id // => "apipeline_queue_high_water"
+ * ```
  *
  * @category metrics
  * @since 0.1.0

@@ -146,6 +146,15 @@ export interface Options {
 /**
  * Makes an observer.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { PipelineObserver } from "@apipeline/core"
+ *
+ * const drops = PipelineObserver.make("drops", (event) =>
+ *   event._tag === "Drop" ? Effect.logWarning(`${event.processor}: ${event.reason}`) : Effect.void)
+ * ```
+ *
  * @category constructors
  * @since 0.1.0
  */

@@ -23,6 +23,14 @@ import type { PipelineTask, TaskExit } from "./PipelineTask.ts"
 /**
  * A task of that name runs already. The name is free again when it has ended.
  *
+ * @example
+ * ```ts
+ * import { PipelineRunner } from "@apipeline/core"
+ *
+ * new PipelineRunner.TaskExists({ name: "bot" }).message
+ * // => "a task named bot runs already"
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -36,6 +44,14 @@ export class TaskExists extends Schema.TaggedError<TaskExists>()("TaskExists", {
 
 /**
  * The runner takes no tasks any more, or was told to cancel everything while this task was still being made.
+ *
+ * @example
+ * ```ts
+ * import { PipelineRunner } from "@apipeline/core"
+ *
+ * new PipelineRunner.NotStarted({ name: "bot", because: "the runner ends" }).message
+ * // => "bot was not started: the runner ends"
+ * ```
  *
  * @category errors
  * @since 0.1.0
@@ -52,6 +68,15 @@ export class NotStarted extends Schema.TaggedError<NotStarted>()("NotStarted", {
 /**
  * A task has failed: its set-up, a fatal error of a processor, or a deadline.
  *
+ * @example
+ * ```ts
+ * import { PipelineError, PipelineRunner } from "@apipeline/core"
+ *
+ * const reason = new PipelineError.DeadlineExceeded({ phase: "start", milliseconds: 20000 })
+ * const error = new PipelineError.PipelineError({ reason })
+ * new PipelineRunner.TaskFailed({ name: "bot", error }).message // => "bot failed: start took longer than 20000 ms"
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -66,6 +91,14 @@ export class TaskFailed extends Schema.TaggedError<TaskFailed>()("TaskFailed", {
 
 /**
  * The one error of runners; `reason` tells which.
+ *
+ * @example
+ * ```ts
+ * import { PipelineRunner } from "@apipeline/core"
+ *
+ * const reason = new PipelineRunner.TaskExists({ name: "bot" })
+ * new PipelineRunner.PipelineRunnerError({ reason }).message // => "a task named bot runs already"
+ * ```
  *
  * @category errors
  * @since 0.1.0

@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type * as Frame from "./Frame.ts"
-import { Task } from "./internal/task.ts"
+import { Task } from "./internal/kernel/task.ts"
 import type * as Pipeline from "./Pipeline.ts"
 import type * as PipelineError from "./PipelineError.ts"
 import type * as PipelineMetrics from "./PipelineMetrics.ts"
@@ -199,6 +199,24 @@ export const make = <E, R>(
 /**
  * A new task on the processors of one that `stopTask` has stopped: they keep their state and are told of a new
  * `StartFrame`. From now on they live in the surrounding scope.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { PipelineTask, Processor } from "@apipeline/core"
+ *
+ * const program = Effect.gen(function*() {
+ *   const first = yield* PipelineTask.make(Processor.sync("Same", {}))
+ *   yield* first.stopTask
+ *   yield* first.run
+ *   const second = yield* PipelineTask.takeOver(first)
+ *   yield* second.stopWhenDone
+ *   yield* second.run
+ *   return "both have run"
+ * }).pipe(Effect.scoped)
+ *
+ * await Effect.runPromise(program) // => "both have run"
+ * ```
  *
  * @category constructors
  * @since 0.1.0

@@ -18,7 +18,7 @@ import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import type * as Types from "effect/Types"
 import * as Frame from "./Frame.ts"
-import type { Strategy } from "./internal/lane.ts"
+import type { Strategy } from "./internal/kernel/lane.ts"
 
 const TypeId = "~apipeline/Processor"
 
@@ -355,6 +355,13 @@ const named = (mode: "sync" | "effect", fallback: string, queue: boolean) => (..
 /**
  * Is this a processor?
  *
+ * @example
+ * ```ts
+ * import { Processor } from "@apipeline/core"
+ *
+ * Processor.isProcessor(Processor.sync("Same", {})) // => true
+ * ```
+ *
  * @category guards
  * @since 0.1.0
  */
@@ -454,6 +461,17 @@ export const queued: MakeEffect = named("effect", "Queued", true)
 
 /**
  * Puts any processor behind a mailbox of its own.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Processor } from "@apipeline/core"
+ *
+ * const slow = Processor.effect("Slow", {
+ *   TextFrame: (frame, { push }) => Effect.andThen(Effect.sleep("1 second"), push(frame))
+ * })
+ * const beside = Processor.concurrent(slow, { capacity: 16 })
+ * ```
  *
  * @category combinators
  * @since 0.1.0

@@ -11,10 +11,10 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as SchemaAST from "effect/SchemaAST"
 import type * as Frame from "./Frame.ts"
-import * as Bytes from "./internal/bytes.ts"
-import * as Issue from "./internal/schemaIssue.ts"
-import * as SerializerError from "./internal/serializerError.ts"
-import * as Identity from "./internal/wireIdentity.ts"
+import * as Bytes from "./internal/wire/bytes.ts"
+import * as Issue from "./internal/wire/schemaIssue.ts"
+import * as SerializerError from "./internal/wire/serializerError.ts"
+import * as Identity from "./internal/wire/wireIdentity.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // models
@@ -543,6 +543,13 @@ export type TypeId = "~apipeline/Protobuf/Field"
 
 /**
  * Marks a {@link Field}.
+ *
+ * @example
+ * ```ts
+ * import { Protobuf } from "@apipeline/core"
+ *
+ * Protobuf.TypeId // => "~apipeline/Protobuf/Field"
+ * ```
  *
  * @category type IDs
  * @since 0.1.0

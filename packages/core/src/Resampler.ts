@@ -18,7 +18,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import { type Filter, filterOf } from "./internal/sinc.ts"
+import { type Filter, filterOf } from "./internal/audio/sinc.ts"
 import * as Pcm from "./Pcm.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------

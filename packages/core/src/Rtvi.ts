@@ -9,10 +9,10 @@
  */
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { NotRunning, RtviError } from "./internal/rtviError.ts"
-import * as Observer from "./internal/rtviObserver.ts"
-import * as RtviProcessor from "./internal/rtviProcessor.ts"
-import { RtviSession } from "./internal/rtviSession.ts"
+import { NotRunning, RtviError } from "./internal/rtvi/rtviError.ts"
+import * as Observer from "./internal/rtvi/rtviObserver.ts"
+import * as RtviProcessor from "./internal/rtvi/rtviProcessor.ts"
+import { RtviSession } from "./internal/rtvi/rtviSession.ts"
 import type * as PipelineObserver from "./PipelineObserver.ts"
 import type * as Processor from "./Processor.ts"
 import type * as RtviMessage from "./RtviMessage.ts"
@@ -21,7 +21,7 @@ import type * as RtviMessage from "./RtviMessage.ts"
 // errors
 // ---------------------------------------------------------------------------------------------------------------------
 
-export { InUse, NotRunning, RtviError } from "./internal/rtviError.ts"
+export { InUse, NotRunning, RtviError } from "./internal/rtvi/rtviError.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // models

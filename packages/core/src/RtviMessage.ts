@@ -10,9 +10,9 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as Schemas from "./internal/rtviSchemas.ts"
-import { violation } from "./internal/schemaIssue.ts"
-import { show } from "./internal/serializerError.ts"
+import * as Schemas from "./internal/rtvi/rtviSchemas.ts"
+import { violation } from "./internal/wire/schemaIssue.ts"
+import { show } from "./internal/wire/serializerError.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // constants
@@ -21,6 +21,13 @@ import { show } from "./internal/serializerError.ts"
 /**
  * What marks a message as one of this protocol.
  *
+ * @example
+ * ```ts
+ * import { RtviMessage } from "@apipeline/core"
+ *
+ * RtviMessage.label // => "rtvi-ai"
+ * ```
+ *
  * @category constants
  * @since 0.1.0
  */
@@ -28,6 +35,13 @@ export const label = "rtvi-ai"
 
 /**
  * The version that is spoken here.
+ *
+ * @example
+ * ```ts
+ * import { RtviMessage } from "@apipeline/core"
+ *
+ * RtviMessage.version // => "2.1.0"
+ * ```
  *
  * @category constants
  * @since 0.1.0
@@ -140,6 +154,14 @@ export type Server<T extends ServerType = ServerType> = T extends ServerType ?
 /**
  * It is no message of this protocol: no object, or with another label. Somebody else may understand it.
  *
+ * @example
+ * ```ts
+ * import { RtviMessage } from "@apipeline/core"
+ *
+ * new RtviMessage.NotRtvi({ found: "nothing" }).message
+ * // => `Not an RTVI message: label: found nothing, expected "rtvi-ai"`
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -151,6 +173,14 @@ export class NotRtvi extends Schema.TaggedError<NotRtvi>()("NotRtvi", { found: S
 
 /**
  * The label is right, and what is around the data is not: `field` names what.
+ *
+ * @example
+ * ```ts
+ * import { RtviMessage } from "@apipeline/core"
+ *
+ * new RtviMessage.InvalidEnvelope({ field: "id", found: "7", expected: "a string" }).message
+ * // => "Invalid RTVI transport message: id: found 7, expected a string"
+ * ```
  *
  * @category errors
  * @since 0.1.0
@@ -168,6 +198,14 @@ export class InvalidEnvelope extends Schema.TaggedError<InvalidEnvelope>()("Inva
 /**
  * The message is of a type that is not known here.
  *
+ * @example
+ * ```ts
+ * import { RtviMessage } from "@apipeline/core"
+ *
+ * new RtviMessage.UnsupportedType({ id: "1", type: "dance" }).message
+ * // => "Unsupported type dance"
+ * ```
+ *
  * @category errors
  * @since 0.1.0
  */
@@ -182,6 +220,14 @@ export class UnsupportedType extends Schema.TaggedError<UnsupportedType>()("Unsu
 
 /**
  * The data is not what a message of this type carries: `field` is the path to what is wrong.
+ *
+ * @example
+ * ```ts
+ * import { RtviMessage } from "@apipeline/core"
+ *
+ * const data = { id: "1", type: "send-text", field: "content", found: "7", expected: "a string" }
+ * new RtviMessage.InvalidData(data).field // => "content"
+ * ```
  *
  * @category errors
  * @since 0.1.0
@@ -200,6 +246,14 @@ export class InvalidData extends Schema.TaggedError<InvalidData>()("InvalidData"
 
 /**
  * Why a message was not understood; `reason` tells which.
+ *
+ * @example
+ * ```ts
+ * import { RtviMessage } from "@apipeline/core"
+ *
+ * const reason = new RtviMessage.UnsupportedType({ id: "1", type: "dance" })
+ * new RtviMessage.RtviMessageError({ reason }).message // => "Unsupported type dance"
+ * ```
  *
  * @category errors
  * @since 0.1.0

@@ -30,8 +30,8 @@
  *
  * @since 0.1.0
  */
-import * as Internal from "./internal/sentence.ts"
-import * as Rules from "./internal/sentenceRules.ts"
+import * as Internal from "./internal/text/sentence.ts"
+import * as Rules from "./internal/text/sentenceRules.ts"
 
 /**
  * The start and the end of a span that is never split, such as `["<spell>", "</spell>"]`.

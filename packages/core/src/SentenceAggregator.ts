@@ -8,7 +8,7 @@
  * @since 0.1.0
  */
 import type * as Frame from "./Frame.ts"
-import * as Internal from "./internal/aggregation.ts"
+import * as Internal from "./internal/text/aggregation.ts"
 import type * as Processor from "./Processor.ts"
 import * as Sentence from "./Sentence.ts"
 

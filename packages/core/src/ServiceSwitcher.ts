@@ -9,7 +9,7 @@ import type * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Frame from "./Frame.ts"
-import type { Description, Order } from "./internal/switch.ts"
+import type { Description, Order } from "./internal/kernel/switch.ts"
 import * as Pipeline from "./Pipeline.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------

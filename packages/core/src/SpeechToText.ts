@@ -5,11 +5,13 @@
  */
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import { failoverOf, streamOf } from "./internal/speechToText.ts"
+import * as DurationOption from "./internal/durationOption.ts"
+import { failoverLayer } from "./internal/speech/failoverLayer.ts"
+import { failoverOf, streamOf } from "./internal/speech/speechToText.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // errors
@@ -202,14 +204,12 @@ export const fromTranscribe = (
   { interval = "1 second", maxSegment = "15 seconds" }: FromTranscribeOptions = {}
 ): Service => ({
   ...recognizer,
-  stream: streamOf(recognizer, millis("interval", interval), millis("maxSegment", maxSegment))
+  stream: streamOf(
+    recognizer,
+    DurationOption.positive("SpeechToText: interval", interval),
+    DurationOption.positive("SpeechToText: maxSegment", maxSegment)
+  )
 })
-
-const millis = (field: string, input: Duration.Input): number => {
-  const found = Duration.toMillis(input)
-  if (found > 0) return found
-  throw new TypeError(`SpeechToText: ${field}: found ${found} ms, expected a duration greater than zero`)
-}
 
 /**
  * Another recogniser has taken over.
@@ -274,18 +274,19 @@ export const failover = (
 /**
  * Recognisers of several layers as one: see {@link failover}. All of them are built.
  *
+ * @example
+ * ```ts
+ * import type { Layer } from "effect"
+ * import { SpeechToText } from "@apipeline/core"
+ *
+ * const both = (cloud: Layer.Layer<SpeechToText.SpeechToText>, local: typeof cloud) =>
+ *   SpeechToText.layerFailover([cloud, local])
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
 export const layerFailover = <E, R>(
   layers: readonly [Layer.Layer<SpeechToText, E, R>, ...ReadonlyArray<Layer.Layer<SpeechToText, E, R>>],
   options?: FailoverOptions
-): Layer.Layer<SpeechToText, E, R> =>
-  Layer.effect(
-    SpeechToText,
-    Effect.map(
-      Effect.forEach(layers, (layer) => Effect.map(Layer.build(layer), Context.get(SpeechToText))),
-      // as many as there are layers
-      (services) => failover(services as [Service], options)
-    )
-  )
+): Layer.Layer<SpeechToText, E, R> => failoverLayer(SpeechToText, layers, (services) => failover(services, options))

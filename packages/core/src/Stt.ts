@@ -4,20 +4,23 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Result from "effect/Result"
-import * as Schedule from "effect/Schedule"
+import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Frame from "./Frame.ts"
-import { AudioReplay } from "./internal/audioReplay.ts"
-import { type Converter, isAlike, makeConverter } from "./internal/monoAudio.ts"
-import { Recognition } from "./internal/recognition.ts"
-import { Utterance } from "./internal/utterance.ts"
+import { AudioReplay } from "./internal/audio/audioReplay.ts"
+import { type Converter, isAlike, makeConverter } from "./internal/audio/monoAudio.ts"
+import * as DurationOption from "./internal/durationOption.ts"
+import { retryTwice } from "./internal/retryTwice.ts"
+import { Recognition } from "./internal/speech/recognition.ts"
+import { settingsHandler } from "./internal/speech/serviceSettings.ts"
+import { Utterance } from "./internal/speech/utterance.ts"
 import * as Pcm from "./Pcm.ts"
 import * as Processor from "./Processor.ts"
-import { RequestMetadataFrame } from "./ServiceSwitcher.ts"
+import { RequestMetadataFrame, ServiceSettingsFrame } from "./ServiceSwitcher.ts"
 import * as SpeechToText from "./SpeechToText.ts"
 import { VadParamsFrame } from "./Vad.ts"
 import {
@@ -120,13 +123,9 @@ export interface Options {
 /** Milliseconds: what pipecat assumes of a service that does not tell. */
 const defaultP99Latency = 1000
 
-const twice = Schedule.upTo(Schedule.exponential("250 millis"), { times: 2 })
+const Settings = Schema.Struct({ language: Schema.optionalKey(Schema.String) })
 
-const millis = (field: string, input: Duration.Input, minimum: number): number => {
-  const found = Duration.toMillis(input)
-  if (found >= minimum && found < Infinity) return found
-  throw new TypeError(`Stt: ${field}: found ${found} ms, expected a finite duration of at least ${minimum} ms`)
-}
+const twice = retryTwice("250 millis")
 
 /**
  * Makes a processor that turns what the user says into `InterimTranscriptionFrame`s and `TranscriptionFrame`s.
@@ -146,6 +145,7 @@ const millis = (field: string, input: Duration.Input, minimum: number): number =
  * - Between `UserMuteStartedFrame` and `UserMuteStoppedFrame` nothing is heard: what the user is just saying is dropped,
  *   and so is an utterance that began meanwhile.
  * - An interruption changes nothing: it is what somebody who speaks causes.
+ * - A `ServiceSettingsFrame` with a `language` does what a {@link SttUpdateFrame} does, unless it is for another name.
  * - `EndFrame` waits for what has been said up to then.
  * - Metrics, up to the last result: TTFB from the end of speech, which voice activity detection tells later
  *   (`VadParamsFrame` says how much), and processing time from then on; usage is the seconds of audio that the service got.
@@ -207,9 +207,9 @@ export const fromService = (service: SpeechToText.Service, options: Options = {}
 
 const build = <R>(acquire: Effect.Effect<SpeechToText.Service, never, R>, options: Options) => {
   const { interim = true, mode = "segmented", retry = twice, userId = "" } = options
-  const preRoll = millis("preRoll", options.preRoll ?? 500, 0)
-  const timeout = millis("timeout", options.timeout ?? "10 seconds", 1)
-  const maxUtterance = millis("maxUtterance", options.maxUtterance ?? "30 seconds", 1000)
+  const preRoll = DurationOption.finiteFrom(0)("Stt: preRoll", options.preRoll ?? 500)
+  const timeout = DurationOption.finiteFrom(1)("Stt: timeout", options.timeout ?? "10 seconds")
+  const maxUtterance = DurationOption.finiteFrom(1000)("Stt: maxUtterance", options.maxUtterance ?? "30 seconds")
   const continuous = mode === "continuous"
   const streams = continuous || interim
   return Processor.effect(
@@ -277,7 +277,22 @@ const build = <R>(acquire: Effect.Effect<SpeechToText.Service, never, R>, option
         context.pushDownstream(SttMetadataFrame.make({ service: service.name, p99Latency }))
       )
 
-      /** Both ways. */
+      const update = ({ language: spoken }: { readonly language?: string }): Effect.Effect<void> =>
+        Effect.sync(() => {
+          if (spoken === undefined) return
+          language = spoken
+          if (!continuous) return
+          stop()
+          begin(new Utterance(language))
+        })
+
+      const settings = settingsHandler(
+        Settings,
+        ({ name }) => name,
+        update,
+        (cause) => new SpeechToText.SpeechToTextError({ recognizer: service.name, isRetryable: false, cause })
+      )
+
       const heard = {
         VadUserStartedSpeakingFrame: (
           frame: VadUserStartedSpeakingFrame,
@@ -341,7 +356,7 @@ const build = <R>(acquire: Effect.Effect<SpeechToText.Service, never, R>, option
       return {
         ...heard,
         ...mute,
-        upstream: mute,
+        upstream: { ...mute, ServiceSettingsFrame: settings },
         metrics: true,
         AudioRawFrame: (frame: Frame.AudioRawFrame, { push, report }: Processor.ProcessorContext) =>
           Effect.andThen(
@@ -359,14 +374,8 @@ const build = <R>(acquire: Effect.Effect<SpeechToText.Service, never, R>, option
             })
           ),
         SttUpdateFrame: (frame: SttUpdateFrame, { push }: Processor.ProcessorContext) =>
-          Effect.suspend(() => {
-            language = frame.language
-            if (continuous) {
-              stop()
-              begin(new Utterance(language))
-            }
-            return push(frame)
-          }),
+          Effect.andThen(update(frame), push(frame)),
+        ServiceSettingsFrame: settings,
         RequestMetadataFrame: () => metadata,
         onStart: (_: Frame.StartFrame, own: Processor.ProcessorContext) =>
           Effect.gen(function*() {
@@ -387,6 +396,7 @@ const build = <R>(acquire: Effect.Effect<SpeechToText.Service, never, R>, option
     {
       frames: [
         RequestMetadataFrame,
+        ServiceSettingsFrame,
         SttUpdateFrame,
         UserMuteStartedFrame,
         UserMuteStoppedFrame,

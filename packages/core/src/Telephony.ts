@@ -26,7 +26,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import type * as Frame from "./Frame.ts"
 import type * as G711 from "./G711.ts"
-import * as Errors from "./internal/serializerError.ts"
+import { checkPositiveInteger } from "./internal/positiveInteger.ts"
 import type * as Dialects from "./internal/telephony/dialect.ts"
 import type { Call, Vendor, Wire } from "./internal/telephony/dialect.ts"
 import * as Exchange from "./internal/telephony/exchange.ts"
@@ -38,6 +38,7 @@ import * as Plivo from "./internal/telephony/plivo.ts"
 import * as Telnyx from "./internal/telephony/telnyx.ts"
 import * as Twilio from "./internal/telephony/twilio.ts"
 import * as Vonage from "./internal/telephony/vonage.ts"
+import * as Errors from "./internal/wire/serializerError.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // models
@@ -313,11 +314,6 @@ export const detect = (
 // sessions
 // ---------------------------------------------------------------------------------------------------------------------
 
-const check = (field: string, value: number): void => {
-  if (Number.isSafeInteger(value) && value > 0) return
-  throw new TypeError(`Telephony: ${field}: found ${value}, expected a positive integer`)
-}
-
 const attempt = <A>(f: () => A): Result.Result<A, Errors.SerializerError> => {
   try {
     return Result.succeed(f())
@@ -355,8 +351,8 @@ const attempt = <A>(f: () => A): Result.Result<A, Errors.SerializerError> => {
 export const make = Effect.fnUntraced(
   function*<E = never, R = never>(options: Options<E, R> = {}): Effect.fn.Return<Session<E>, never, R | Scope.Scope> {
     const { hangUpTimeout = "5 seconds", marks = "200 millis", maxMessageSize = 65_536, sampleRate } = options
-    check("maxMessageSize", maxMessageSize)
-    if (sampleRate !== undefined) check("sampleRate", sampleRate)
+    checkPositiveInteger("Telephony: maxMessageSize", maxMessageSize)
+    if (sampleRate !== undefined) checkPositiveInteger("Telephony: sampleRate", sampleRate)
     const context = yield* Effect.context<R>()
     const started = yield* Deferred.make<Call>()
     const ended = yield* Deferred.make<string>()

@@ -13,7 +13,7 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import * as Frame from "./Frame.ts"
-import type { SerializerError } from "./internal/serializerError.ts"
+import type { SerializerError } from "./internal/wire/serializerError.ts"
 import * as Telephony from "./Telephony.ts"
 import * as Transport from "./Transport.ts"
 

@@ -4,11 +4,12 @@
  * @since 0.1.0
  */
 import * as Context from "effect/Context"
-import * as Effect from "effect/Effect"
-import * as Layer from "effect/Layer"
+import type * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Stream from "effect/Stream"
-import { failoverOf } from "./internal/textToSpeech.ts"
+import { failoverLayer } from "./internal/speech/failoverLayer.ts"
+import { failoverOf } from "./internal/speech/textToSpeech.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // errors
@@ -191,18 +192,19 @@ export const failover = (
 /**
  * Synthesisers of several layers as one: see {@link failover}. All of them are built.
  *
+ * @example
+ * ```ts
+ * import type { Layer } from "effect"
+ * import { TextToSpeech } from "@apipeline/core"
+ *
+ * const both = (cloud: Layer.Layer<TextToSpeech.TextToSpeech>, local: typeof cloud) =>
+ *   TextToSpeech.layerFailover([cloud, local])
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */
 export const layerFailover = <E, R>(
   layers: readonly [Layer.Layer<TextToSpeech, E, R>, ...ReadonlyArray<Layer.Layer<TextToSpeech, E, R>>],
   options?: FailoverOptions
-): Layer.Layer<TextToSpeech, E, R> =>
-  Layer.effect(
-    TextToSpeech,
-    Effect.map(
-      Effect.forEach(layers, (layer) => Effect.map(Layer.build(layer), Context.get(TextToSpeech))),
-      // as many as there are layers
-      (services) => failover(services as [Service], options)
-    )
-  )
+): Layer.Layer<TextToSpeech, E, R> => failoverLayer(TextToSpeech, layers, (services) => failover(services, options))

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import * as PubSub from "effect/PubSub"
 import * as Stream from "effect/Stream"
 import * as Frame from "./Frame.ts"
-import { Writer } from "./internal/transcript.ts"
+import { Writer } from "./internal/llm/transcript.ts"
 import * as PipelineObserver from "./PipelineObserver.ts"
 import {
   AggregatedTextFrame,

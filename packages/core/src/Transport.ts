@@ -16,14 +16,14 @@ import * as PubSub from "effect/PubSub"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Frame from "./Frame.ts"
-import type { Connection, Event } from "./internal/connection.ts"
-import { TimedOut, TransportError } from "./internal/transportError.ts"
+import type { Connection, Event } from "./internal/transport/connection.ts"
+import { TimedOut, TransportError } from "./internal/transport/transportError.ts"
 import * as Pipeline from "./Pipeline.ts"
 import * as Processor from "./Processor.ts"
 import * as TransportInput from "./TransportInput.ts"
 import * as TransportOutput from "./TransportOutput.ts"
 
-export type { Connection, Event } from "./internal/connection.ts"
+export type { Connection, Event } from "./internal/transport/connection.ts"
 
 export {
   ConnectionClosed,
@@ -33,7 +33,7 @@ export {
   TimedOut,
   TransportError,
   WriteFailed
-} from "./internal/transportError.ts"
+} from "./internal/transport/transportError.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // models

@@ -8,9 +8,10 @@ import * as Effect from "effect/Effect"
 import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
 import * as Frame from "./Frame.ts"
-import { type FormatConverter, hasFormat, makeFormatConverter } from "./internal/audioFormat.ts"
-import { isAlike } from "./internal/monoAudio.ts"
-import { InvalidMessage, TransportError } from "./internal/transportError.ts"
+import { type FormatConverter, hasFormat, makeFormatConverter } from "./internal/audio/audioFormat.ts"
+import { isAlike } from "./internal/audio/monoAudio.ts"
+import { checkPositiveInteger } from "./internal/positiveInteger.ts"
+import { InvalidMessage, TransportError } from "./internal/transport/transportError.ts"
 import * as Processor from "./Processor.ts"
 import {
   ClientConnectedFrame,
@@ -123,8 +124,7 @@ export const make = (options: Options = {}): TransportInput => {
   const { accepts = acceptsByDefault, onDisconnect = "cancel" } = options
   for (const field of ["sampleRate", "numChannels"] as const) {
     const found = options[field]
-    if (found === undefined || (Number.isInteger(found) && found >= 1)) continue
-    throw new TypeError(`TransportInput: ${field}: found ${found}, expected a positive integer`)
+    if (found !== undefined) checkPositiveInteger(`TransportInput: ${field}`, found)
   }
   const count = { frames: 0, muted: 0, refused: 0, late: 0 }
   /** Opens when the task runs, and stays open. */

@@ -5,7 +5,7 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -14,9 +14,10 @@ import * as Result from "effect/Result"
 import * as Scope from "effect/Scope"
 import * as AudioMixer from "./AudioMixer.ts"
 import type * as Frame from "./Frame.ts"
-import type { Connection } from "./internal/connection.ts"
-import { type Playback as State, Playout, type Sent } from "./internal/playout.ts"
-import { InvalidOutput, TimedOut, TransportError } from "./internal/transportError.ts"
+import * as DurationOption from "./internal/durationOption.ts"
+import type { Connection } from "./internal/transport/connection.ts"
+import { type Playback as State, Playout, type Sent } from "./internal/transport/playout.ts"
+import { InvalidOutput, TimedOut, TransportError } from "./internal/transport/transportError.ts"
 import * as Processor from "./Processor.ts"
 import {
   BotInterruptedFrame,
@@ -96,13 +97,8 @@ export interface TransportOutput {
   readonly playback: Effect.Effect<ReadonlyArray<Playback>>
 }
 
-const millis = (field: string, input: Duration.Input, minimum: number): number => {
-  const found = Duration.toMillis(input)
-  if (found >= minimum && found < Infinity) return found
-  throw new TypeError(
-    `TransportOutput: ${field}: found ${found} ms, expected a finite duration of at least ${minimum} ms`
-  )
-}
+const millis = (field: string, input: Duration.Input, minimum: number): number =>
+  DurationOption.finiteFrom(minimum)(`TransportOutput: ${field}`, input)
 
 const integer = (field: string, found: number, maximum: number): void => {
   if (Number.isInteger(found) && found >= 1 && found <= maximum) return

@@ -4,16 +4,21 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Schedule from "effect/Schedule"
+import type * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import * as Frame from "./Frame.ts"
-import { SegmentFrame, speaker } from "./internal/speaker.ts"
-import { Segment, Synthesis } from "./internal/synthesis.ts"
+import * as DurationOption from "./internal/durationOption.ts"
+import { retryTwice } from "./internal/retryTwice.ts"
+import { settingsHandler } from "./internal/speech/serviceSettings.ts"
+import { SegmentFrame, speaker } from "./internal/speech/speaker.ts"
+import { sayable } from "./internal/speech/spoken.ts"
+import { Segment, Synthesis } from "./internal/speech/synthesis.ts"
 import * as Pipeline from "./Pipeline.ts"
 import * as Processor from "./Processor.ts"
 import * as Sentence from "./Sentence.ts"
+import { ServiceSettingsFrame } from "./ServiceSwitcher.ts"
 import * as TextAggregator from "./TextAggregator.ts"
 import * as TextToSpeech from "./TextToSpeech.ts"
 import { LlmResponseEndFrame, LlmResponseStartFrame, LlmTextFrame } from "./VoiceFrames.ts"
@@ -65,6 +70,12 @@ export class TtsAnnounceFrame extends Frame.App<TtsAnnounceFrame>()("TtsAnnounce
   appendToContext: Schema.optionalKey(Schema.Boolean)
 }, { uninterruptible: true }) {}
 
+const settingsFields = {
+  voice: Schema.optionalKey(Schema.String),
+  speed: Schema.optionalKey(Schema.Finite),
+  language: Schema.optionalKey(Schema.String)
+}
+
 /**
  * How everything is spoken that comes from now on; what is not given stays. `speed`: 2 is twice as fast. `language`:
  * BCP 47. Goes on.
@@ -81,11 +92,12 @@ export class TtsAnnounceFrame extends Frame.App<TtsAnnounceFrame>()("TtsAnnounce
  * @category frames
  * @since 0.1.0
  */
-export class TtsUpdateFrame extends Frame.App<TtsUpdateFrame>()("TtsUpdateFrame", {
-  voice: Schema.optionalKey(Schema.String),
-  speed: Schema.optionalKey(Schema.Finite),
-  language: Schema.optionalKey(Schema.String)
-}, { kind: "control", uninterruptible: true }) {}
+export class TtsUpdateFrame extends Frame.App<TtsUpdateFrame>()("TtsUpdateFrame", settingsFields, {
+  kind: "control",
+  uninterruptible: true
+}) {}
+
+const Settings = Schema.Struct(settingsFields)
 
 // ---------------------------------------------------------------------------------------------------------------------
 // processor
@@ -126,9 +138,7 @@ export interface Options extends TextToSpeech.Options {
   readonly timeout?: Duration.Input | undefined
 }
 
-const twice = Schedule.upTo(Schedule.exponential("100 millis"), { times: 2 })
-
-const sayable = /[\p{L}\p{N}]/u
+const twice = retryTwice("100 millis")
 
 /**
  * Makes a processor (or rather two in a row) that speaks the text of a model.
@@ -147,6 +157,8 @@ const sayable = /[\p{L}\p{N}]/u
  *   that will not be spoken, and the next sentence is tried. See `TextToSpeech.failover` for another service to take over.
  * - An answer whose `LlmResponseStartFrame` says `skipTts` passes unspoken, with an `AggregatedTextFrame` for each
  *   sentence. So does a sentence without a letter or a digit.
+ * - A `ServiceSettingsFrame` with a `voice`, `speed` or `language` does what a {@link TtsUpdateFrame} does, unless it is for
+ *   another name than that of the options.
  * - Metrics: TTFB and processing time of each sentence, from when it is given to the service, and the time to the first
  *   sound (`Ttfa`) of each speech; usage is its characters.
  *
@@ -203,10 +215,7 @@ export const fromService = (service: TextToSpeech.Service, options: Options = {}
 
 const build = <R>(acquire: Effect.Effect<TextToSpeech.Service, never, R>, options: Options) => {
   const { aggregation = "sentence", lookAhead = 1, name = "Tts", retry = twice, tags } = options
-  const timeout = Duration.toMillis(options.timeout ?? "10 seconds")
-  if (!(timeout > 0 && timeout < Infinity)) {
-    throw new TypeError(`Tts: timeout: found ${timeout} ms, expected a finite duration greater than zero`)
-  }
+  const timeout = DurationOption.positiveFinite("Tts: timeout", options.timeout ?? "10 seconds")
   if (!Number.isInteger(lookAhead) || lookAhead < 0) {
     throw new TypeError(`Tts: lookAhead: found ${lookAhead}, expected an integer of at least 0`)
   }
@@ -270,6 +279,21 @@ const build = <R>(acquire: Effect.Effect<TextToSpeech.Service, never, R>, option
           )
         })
 
+      const update = (found: TextToSpeech.Options, { report }: Processor.ProcessorContext): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          const { voice } = found
+          const isKnown = voice === undefined || service.voices.includes(voice)
+          speech = { ...speech, ...given(isKnown ? found : { ...found, voice: undefined }) }
+          return isKnown ? Effect.void : report(unknownVoice(service, voice))
+        })
+
+      const settings = settingsHandler(
+        Settings,
+        () => name,
+        update,
+        (cause) => new TextToSpeech.TextToSpeechError({ synthesizer: service.name, isRetryable: false, cause })
+      )
+
       return {
         LlmResponseStartFrame: (frame: LlmResponseStartFrame, context: Processor.ProcessorContext) =>
           Effect.andThen(
@@ -296,15 +320,9 @@ const build = <R>(acquire: Effect.Effect<TextToSpeech.Service, never, R>, option
         TtsSpeakFrame: speak,
         TtsAnnounceFrame: speak,
         TtsUpdateFrame: (frame: TtsUpdateFrame, context: Processor.ProcessorContext) =>
-          Effect.suspend(() => {
-            const { voice } = frame
-            const isKnown = voice === undefined || service.voices.includes(voice)
-            speech = { ...speech, ...given(isKnown ? frame : { ...frame, voice: undefined }) }
-            return Effect.andThen(
-              isKnown ? Effect.void : context.report(unknownVoice(service, voice)),
-              context.push(frame)
-            )
-          }),
+          Effect.andThen(update(frame, context), context.push(frame)),
+        ServiceSettingsFrame: settings,
+        upstream: { ServiceSettingsFrame: settings },
         onInterruption: (_: Frame.StartInterruptionFrame, { pushDownstream }: Processor.ProcessorContext) =>
           Effect.suspend(() => {
             aggregator.reset()
@@ -322,6 +340,7 @@ const build = <R>(acquire: Effect.Effect<TextToSpeech.Service, never, R>, option
         LlmResponseEndFrame,
         LlmResponseStartFrame,
         LlmTextFrame,
+        ServiceSettingsFrame,
         TtsAnnounceFrame,
         TtsSpeakFrame,
         TtsUpdateFrame

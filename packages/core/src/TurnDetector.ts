@@ -7,7 +7,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
-import { completionOf } from "./internal/turnText.ts"
+import { completionOf } from "./internal/turns/turnText.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------
 // errors

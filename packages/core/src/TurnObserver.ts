@@ -19,7 +19,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Pull from "effect/Pull"
 import * as Stream from "effect/Stream"
-import { type TurnChange, turnFrames, Turns } from "./internal/turns.ts"
+import { type TurnChange, turnFrames, Turns } from "./internal/turns/turns.ts"
 import * as PipelineObserver from "./PipelineObserver.ts"
 
 /**

@@ -4,10 +4,11 @@
  * @since 0.1.0
  */
 import type * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Frame from "./Frame.ts"
-import { makePhrases } from "./internal/phrases.ts"
+import * as DurationOption from "./internal/durationOption.ts"
+import { makePhrases } from "./internal/turns/phrases.ts"
 import { ProposedUserStartedSpeakingFrame } from "./TurnFrames.ts"
 import * as TurnStrategy from "./TurnStrategy.ts"
 import {
@@ -52,6 +53,13 @@ export interface TurnStart<out R = never> extends TurnStrategy.Strategy<Decision
 /**
  * The decision that a turn begins.
  *
+ * @example
+ * ```ts
+ * import { TurnStart } from "@apipeline/core"
+ *
+ * TurnStart.start // => { start: true }
+ * ```
+ *
  * @category decisions
  * @since 0.1.0
  */
@@ -59,6 +67,13 @@ export const start: Decision = { start: true }
 
 /**
  * The decision that none begins, whatever strategies further down the list make of the frame.
+ *
+ * @example
+ * ```ts
+ * import { TurnStart } from "@apipeline/core"
+ *
+ * TurnStart.hold // => { start: false }
+ * ```
  *
  * @category decisions
  * @since 0.1.0
@@ -270,10 +285,7 @@ export interface WakePhraseOptions<E = never, R = never> extends Options {
  */
 export const wakePhrase = <E = never, R = never>(options: WakePhraseOptions<E, R>): TurnStart<R> => {
   const phrases = makePhrases("TurnStart.wakePhrase", options.phrases)
-  const timeout = Duration.toMillis(options.timeout ?? "10 seconds")
-  if (!(timeout > 0)) {
-    throw new TypeError(`TurnStart.wakePhrase: timeout: found ${timeout} ms, expected a duration greater than zero`)
-  }
+  const timeout = DurationOption.positive("TurnStart.wakePhrase: timeout", options.timeout ?? "10 seconds")
   const woken = decisionOf(options)
   const asleep: Decision = { ...hold, pass: "discard" }
   const single = options.singleActivation === true

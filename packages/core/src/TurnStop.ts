@@ -3,11 +3,12 @@
  *
  * @since 0.1.0
  */
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Frame from "./Frame.ts"
-import { SpeechEnd, speechEndFrames } from "./internal/speechEnd.ts"
-import { makeDetection } from "./internal/turnDetection.ts"
+import { notNegative } from "./internal/durationOption.ts"
+import { SpeechEnd, speechEndFrames } from "./internal/turns/speechEnd.ts"
+import { makeDetection } from "./internal/turns/turnDetection.ts"
 import * as TurnDetector from "./TurnDetector.ts"
 import {
   ProposedUserStartedSpeakingFrame,
@@ -54,11 +55,7 @@ export interface Options {
   readonly waitForTranscript?: boolean | undefined
 }
 
-const millis = (who: string, input: Duration.Input): number => {
-  const duration = Duration.toMillis(input)
-  if (duration >= 0) return duration
-  throw new TypeError(`TurnStop.${who}: found ${duration} ms, expected a duration`)
-}
+const millis = (who: string, input: Duration.Input): number => notNegative(`TurnStop.${who}`, input)
 
 // ---------------------------------------------------------------------------------------------------------------------
 // strategies

@@ -7,13 +7,14 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberMap from "effect/FiberMap"
 import * as Latch from "effect/Latch"
 import type * as Scope from "effect/Scope"
 import type * as Frame from "./Frame.ts"
-import { Running, type Step, TurnController } from "./internal/turnController.ts"
+import * as DurationOption from "./internal/durationOption.ts"
+import { Running, type Step, TurnController } from "./internal/turns/turnController.ts"
 import type * as Mute from "./Mute.ts"
 import * as Processor from "./Processor.ts"
 import * as TurnStart from "./TurnStart.ts"
@@ -104,7 +105,8 @@ export interface Options<RStart = never, RStop = never, E = never, R = never> {
  *
  * A noise that is taken for a voice begins a turn (`TurnStart.vad`), in which nothing is understood: it interrupts the bot,
  * and is over after `stopTimeout`. What the user says meanwhile belongs to the same turn, and is answered as always. Where
- * there is noise, let words begin a turn: `TurnStart.transcription` or `TurnStart.minWords`.
+ * there is noise, let words begin a turn: `TurnStart.transcription` or `TurnStart.minWords`. A bot that is to speak up after
+ * such a turn can hear of it in `onEvent` (`reason: "timeout"`): nobody else does.
  *
  * Throws a `TypeError` when `stopTimeout` is not above 0.
  *
@@ -136,10 +138,7 @@ export interface Options<RStart = never, RStop = never, E = never, R = never> {
 export const make = <RStart = never, RStop = never, E = never, R = never>(
   options: Options<RStart, RStop, E, R> = {}
 ): Processor.Processor<E, RStart | RStop | Exclude<R, Scope.Scope>> => {
-  const stopTimeout = Duration.toMillis(options.stopTimeout ?? "5 seconds")
-  if (!(stopTimeout > 0)) {
-    throw new TypeError(`UserTurn: stopTimeout: found ${stopTimeout} ms, expected a duration greater than zero`)
-  }
+  const stopTimeout = DurationOption.positive("UserTurn: stopTimeout", options.stopTimeout ?? "5 seconds")
   const {
     interrupt = "always",
     mute = [],

@@ -7,7 +7,7 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as FiberHandle from "effect/FiberHandle"
@@ -16,7 +16,8 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Scope from "effect/Scope"
 import * as Frame from "./Frame.ts"
-import { type Converter, isAlike, makeConverter } from "./internal/monoAudio.ts"
+import { type Converter, isAlike, makeConverter } from "./internal/audio/monoAudio.ts"
+import * as DurationOption from "./internal/durationOption.ts"
 import * as Pcm from "./Pcm.ts"
 import * as Processor from "./Processor.ts"
 import * as VadController from "./VadController.ts"
@@ -172,12 +173,8 @@ export const make = (options: Options = {}): Processor.Processor<never, VoiceAct
     (error) => new TypeError(`Vad: params.${error.message}`)
   )
   const { started = () => UserStartedSpeakingFrame.make(), stopped = () => UserStoppedSpeakingFrame.make() } = options
-  const interval = Duration.toMillis(options.speakingInterval ?? "200 millis")
-  const idleTimeout = Duration.toMillis(options.audioIdleTimeout ?? "1 second")
-  if (!(interval >= 0)) throw new TypeError(`Vad: speakingInterval: found ${interval} ms, expected a duration`)
-  if (!(idleTimeout > 0)) {
-    throw new TypeError(`Vad: audioIdleTimeout: found ${idleTimeout} ms, expected a duration greater than zero`)
-  }
+  const interval = DurationOption.notNegative("Vad: speakingInterval", options.speakingInterval ?? "200 millis")
+  const idleTimeout = DurationOption.positive("Vad: audioIdleTimeout", options.audioIdleTimeout ?? "1 second")
   return Processor.effect(
     options.name ?? "Vad",
     Effect.gen(function*() {

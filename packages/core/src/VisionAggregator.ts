@@ -62,8 +62,13 @@ export const make = (options: Options = {}): Processor.Processor =>
         const { format, height, image, metadata, mode, pts, width } = frame
         push(VisionImageFrame.make({ text: text.text, image, width, height, format, mode, pts, metadata }))
       },
-      onInterruption: () => {
-        waiting = undefined
+      onInterruption: (_, push) => {
+        const text = take()
+        if (text !== undefined) push.dropped(text)
+      },
+      onCancel: (_, push) => {
+        const text = take()
+        if (text !== undefined) push.dropped(text, "cancelled")
       },
       onEnd: (_, push) => {
         const text = take()

@@ -20,7 +20,7 @@ import * as Stream from "effect/Stream"
 import * as AudioChunker from "./AudioChunker.ts"
 import * as Frame from "./Frame.ts"
 import * as G711 from "./G711.ts"
-import * as Internal from "./internal/wav.ts"
+import * as Internal from "./internal/audio/wav.ts"
 import * as Pcm from "./Pcm.ts"
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -105,6 +105,14 @@ export interface Options<E = never, R = never> {
 /**
  * What a server knows of its calls.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { TelephoneServer } from "@apipeline/node"
+ *
+ * const howMany = TelephoneServer.TelephoneServer.use(({ calls }) => Effect.map(calls, ({ length }) => length))
+ * ```
+ *
  * @category services
  * @since 0.1.0
  */

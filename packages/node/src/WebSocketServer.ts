@@ -147,6 +147,14 @@ export interface Options<E = never, R = never> {
 /**
  * What a server knows of its clients.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { WebSocketServer } from "@apipeline/node"
+ *
+ * const howMany = WebSocketServer.WebSocketServer.use(({ clients }) => Effect.map(clients, ({ length }) => length))
+ * ```
+ *
  * @category services
  * @since 0.1.0
  */

@@ -1,5 +1,6 @@
-/** Node transports, speech, and running as a process, for `@apipeline/core`. */
+/** Node transports, clusters, speech, and running as a process, for `@apipeline/core`. */
 export * as CallSignature from "./CallSignature.ts"
+export * as Cluster from "./Cluster.ts"
 export * as FileTransport from "./FileTransport.ts"
 export * as Flite from "./Flite.ts"
 export * as Moonshine from "./Moonshine.ts"

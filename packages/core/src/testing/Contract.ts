@@ -53,6 +53,15 @@ const show = (value: unknown): string => typeof value === "string" ? value : JSO
 /**
  * Fails unless both values look the same as JSON.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import * as Contract from "@apipeline/core/testing/Contract"
+ *
+ * const error = Effect.runSync(Effect.flip(Contract.expect("voices", [], ["slt"])))
+ * error.message // => "voices: found [], expected [\"slt\"]"
+ * ```
+ *
  * @category checking
  * @since 0.1.0
  */
@@ -61,6 +70,15 @@ export const expect = (what: string, found: unknown, expected: unknown): Effect.
 
 /**
  * Fails unless a condition holds.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import * as Contract from "@apipeline/core/testing/Contract"
+ *
+ * const error = Effect.runSync(Effect.flip(Contract.expectThat("rate", false, 0, "more than 0")))
+ * error.message // => "rate: found 0, expected more than 0"
+ * ```
  *
  * @category checking
  * @since 0.1.0
@@ -76,6 +94,14 @@ export const expectThat = (
 /**
  * Lets time pass: virtual time where there is a `TestClock`, else real time.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import * as Contract from "@apipeline/core/testing/Contract"
+ *
+ * const later = Effect.andThen(Contract.pass("1 second"), Effect.log("a second later, by whatever clock there is"))
+ * ```
+ *
  * @category waiting
  * @since 0.1.0
  */
@@ -84,6 +110,17 @@ export const pass = (duration: Duration.Input): Effect.Effect<void> =>
 
 /**
  * Lets time pass until something is so.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import * as Contract from "@apipeline/core/testing/Contract"
+ *
+ * let done = false
+ * const waiting = Effect.as(Contract.until("done", () => done), "it is")
+ * setTimeout(() => (done = true), 10)
+ * await Effect.runPromise(waiting) // => "it is"
+ * ```
  *
  * @category waiting
  * @since 0.1.0
@@ -106,6 +143,15 @@ export const until = (
 
 /**
  * Runs an Effect and lets time pass until it is done.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import * as Contract from "@apipeline/core/testing/Contract"
+ *
+ * const slow = Effect.as(Effect.sleep("20 millis"), "done")
+ * await Effect.runPromise(Contract.drive("slow", slow)) // => "done"
+ * ```
  *
  * @category waiting
  * @since 0.1.0

@@ -12,7 +12,7 @@ import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { joinSamples } from "../internal/audioReplay.ts"
+import { joinSamples } from "../internal/audio/audioReplay.ts"
 import { FakeScript, hasOptions, showOptions } from "../internal/fakeScript.ts"
 import * as SpeechToText from "../SpeechToText.ts"
 
@@ -69,6 +69,13 @@ export interface Expected extends SpeechToText.Options {
 /**
  * A result that may still change.
  *
+ * @example
+ * ```ts
+ * import * as Fake from "@apipeline/core/testing/FakeSpeechToText"
+ *
+ * const call = Fake.stream([Fake.interim("hel", { at: 200 }), Fake.final("hello")])
+ * ```
+ *
  * @category scripts
  * @since 0.1.0
  */
@@ -80,6 +87,13 @@ export const interim = (text: string, when: When = {}): Step => ({
 
 /**
  * A final result; a function is called when it is due.
+ *
+ * @example
+ * ```ts
+ * import * as Fake from "@apipeline/core/testing/FakeSpeechToText"
+ *
+ * const call = Fake.transcribe(Fake.final("hello", { after: "300 millis" }))
+ * ```
  *
  * @category scripts
  * @since 0.1.0
@@ -95,6 +109,13 @@ export const final = (
 /**
  * A failure, after which nothing comes.
  *
+ * @example
+ * ```ts
+ * import * as Fake from "@apipeline/core/testing/FakeSpeechToText"
+ *
+ * const call = Fake.transcribe(Fake.fails({ isRetryable: false, message: "no key" }))
+ * ```
+ *
  * @category scripts
  * @since 0.1.0
  */
@@ -109,6 +130,13 @@ export const fails = (
 /**
  * Nothing comes, and it never ends, until it is interrupted.
  *
+ * @example
+ * ```ts
+ * import * as Fake from "@apipeline/core/testing/FakeSpeechToText"
+ *
+ * const call = Fake.stream([Fake.interim("hel", { at: 200 }), Fake.hangs()])
+ * ```
+ *
  * @category scripts
  * @since 0.1.0
  */
@@ -116,6 +144,13 @@ export const hangs = (when: When = {}): Step => ({ at: 0, ...when, do: "hang" })
 
 /**
  * `transcribe` is called. The last step gives the result.
+ *
+ * @example
+ * ```ts
+ * import * as Fake from "@apipeline/core/testing/FakeSpeechToText"
+ *
+ * Fake.transcribe(Fake.final("hello"), { language: "en" }).method // => "transcribe"
+ * ```
  *
  * @category scripts
  * @since 0.1.0
@@ -128,6 +163,13 @@ export const transcribe = (steps: ReadonlyArray<Step> | Step, expected: Expected
 
 /**
  * `stream` is called. It ends after the last step, when the audio has ended.
+ *
+ * @example
+ * ```ts
+ * import * as Fake from "@apipeline/core/testing/FakeSpeechToText"
+ *
+ * Fake.stream(Fake.final("hello")).method // => "stream"
+ * ```
  *
  * @category scripts
  * @since 0.1.0
@@ -325,6 +367,18 @@ export const make = (script: Script, options: Options = {}): Effect.Effect<Fake,
 
 /**
  * A fake as a layer: see {@link make}.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { SpeechToText } from "@apipeline/core"
+ * import * as Fake from "@apipeline/core/testing/FakeSpeechToText"
+ *
+ * const program = SpeechToText.SpeechToText.use(({ transcribe }) => transcribe(new Int16Array(160))).pipe(
+ *   Effect.provide(Fake.layer([Fake.transcribe(Fake.final("hello"))]))
+ * )
+ * await Effect.runPromise(program).then(({ text }) => text) // => "hello"
+ * ```
  *
  * @category layers
  * @since 0.1.0

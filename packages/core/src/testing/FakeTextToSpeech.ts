@@ -48,6 +48,13 @@ export interface Call {
 /**
  * Audio: each sample has the value (default: 1).
  *
+ * @example
+ * ```ts
+ * import * as Fake from "@apipeline/core/testing/FakeTextToSpeech"
+ *
+ * const call = Fake.synthesize("Hello.", [Fake.audio(100), Fake.audio(200, { after: "50 millis" })])
+ * ```
+ *
  * @category scripts
  * @since 0.1.0
  */
@@ -59,6 +66,13 @@ export const audio = (
 /**
  * A word, and when it begins, in milliseconds from the beginning of the text.
  *
+ * @example
+ * ```ts
+ * import * as Fake from "@apipeline/core/testing/FakeTextToSpeech"
+ *
+ * const call = Fake.synthesize("Hello there.", [Fake.word("Hello", 0), Fake.audio(100), Fake.word("there", 100), Fake.audio(100)])
+ * ```
+ *
  * @category scripts
  * @since 0.1.0
  */
@@ -66,6 +80,13 @@ export const word = (text: string, start: number): Step => ({ do: { _tag: "Word"
 
 /**
  * A failure, after which nothing comes.
+ *
+ * @example
+ * ```ts
+ * import * as Fake from "@apipeline/core/testing/FakeTextToSpeech"
+ *
+ * const call = Fake.synthesize("Hello.", [Fake.audio(50), Fake.fails({ isRetryable: false })])
+ * ```
  *
  * @category scripts
  * @since 0.1.0
@@ -85,6 +106,13 @@ export const fails = (
 /**
  * Nothing comes, and it never ends, until it is interrupted.
  *
+ * @example
+ * ```ts
+ * import * as Fake from "@apipeline/core/testing/FakeTextToSpeech"
+ *
+ * const call = Fake.synthesize("Hello.", [Fake.audio(50), Fake.hangs])
+ * ```
+ *
  * @category scripts
  * @since 0.1.0
  */
@@ -92,6 +120,13 @@ export const hangs: Step = { do: "hang" }
 
 /**
  * A text is to be spoken. Default of the steps: 100 ms of audio.
+ *
+ * @example
+ * ```ts
+ * import * as Fake from "@apipeline/core/testing/FakeTextToSpeech"
+ *
+ * Fake.synthesize("Hello.", Fake.audio(100), { voice: "slt" }).text // => "Hello."
+ * ```
  *
  * @category scripts
  * @since 0.1.0
@@ -224,6 +259,18 @@ export const make = (script: Script, options: Options = {}): Effect.Effect<Fake,
 
 /**
  * A fake as a layer: see {@link make}.
+ *
+ * @example
+ * ```ts
+ * import { Effect, Stream } from "effect"
+ * import { TextToSpeech } from "@apipeline/core"
+ * import * as Fake from "@apipeline/core/testing/FakeTextToSpeech"
+ *
+ * const program = TextToSpeech.TextToSpeech.use(({ synthesize }) => Stream.runCollect(synthesize("Hello."))).pipe(
+ *   Effect.provide(Fake.layer([Fake.synthesize("Hello.", Fake.audio(100))]))
+ * )
+ * await Effect.runPromise(program).then(({ length }) => length) // => 1
+ * ```
  *
  * @category layers
  * @since 0.1.0

@@ -129,6 +129,16 @@ export const make = (
 /**
  * A fake as a layer: see {@link make}.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { TurnDetector } from "@apipeline/core"
+ * import * as Fake from "@apipeline/core/testing/FakeTurnDetector"
+ *
+ * const program = TurnDetector.TurnDetector.use(({ completion }) => completion({ text: "Well,", audio: new Int16Array(), sampleRate: 16000 }))
+ * const scripted = Effect.provide(program, Fake.layer([{ text: "Well,", completion: 0.2 }]))
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */

@@ -170,6 +170,17 @@ export const make = (
 /**
  * A fake as a layer: see {@link make}.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { PipelineTask, Vad } from "@apipeline/core"
+ * import * as Fake from "@apipeline/core/testing/FakeVoiceActivity"
+ *
+ * const task = PipelineTask.make(Vad.make()).pipe(
+ *   Effect.provide(Fake.layer((window) => window.some((sample) => sample !== 0) ? 1 : 0))
+ * )
+ * ```
+ *
  * @category layers
  * @since 0.1.0
  */

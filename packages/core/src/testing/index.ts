@@ -35,6 +35,15 @@ export type Step<E = never> =
 /**
  * Lets time pass: virtual time under `TestClock` (every timer that falls due runs, in order), real time otherwise.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { Frame, Processor } from "@apipeline/core"
+ * import { run, sleep } from "@apipeline/core/testing"
+ *
+ * const test = run(Processor.sync("Same", {}), [Frame.TextFrame.make({ text: "hi" }), sleep("1 second"), Frame.TextFrame.make({ text: "hi" })])
+ * ```
+ *
  * @category steps
  * @since 0.1.0
  */
@@ -42,6 +51,14 @@ export const sleep = (duration: Duration.Input): Step => ({ step: "sleep", durat
 
 /**
  * Sends a frame upstream: it enters behind the last processor.
+ *
+ * @example
+ * ```ts
+ * import { Frame, Processor } from "@apipeline/core"
+ * import { run, upstream } from "@apipeline/core/testing"
+ *
+ * const test = run(Processor.sync("Same", {}), [upstream(Frame.TextFrame.make({ text: "hi" }))])
+ * ```
  *
  * @category steps
  * @since 0.1.0
@@ -51,6 +68,14 @@ export const upstream = (frame: Frame.Frame): Step => ({ step: "upstream", frame
 /**
  * Barge-in; goes on when every processor has been told.
  *
+ * @example
+ * ```ts
+ * import { Frame, Processor } from "@apipeline/core"
+ * import { interrupt, run } from "@apipeline/core/testing"
+ *
+ * const test = run(Processor.sync("Same", {}), [Frame.TextFrame.make({ text: "hi" }), interrupt])
+ * ```
+ *
  * @category steps
  * @since 0.1.0
  */
@@ -58,6 +83,14 @@ export const interrupt: Step = { step: "interrupt" }
 
 /**
  * Does anything with the task.
+ *
+ * @example
+ * ```ts
+ * import { Processor } from "@apipeline/core"
+ * import { act, run } from "@apipeline/core/testing"
+ *
+ * const test = run(Processor.sync("Same", {}), [act((task) => task.cancel("enough"))])
+ * ```
  *
  * @category steps
  * @since 0.1.0
@@ -81,6 +114,15 @@ export interface Result<out E = unknown> {
 
 /**
  * A pair of processors that remember what passes them: put one on each side of what is tested.
+ *
+ * @example
+ * ```ts
+ * import { Pipeline, PipelineTask, Processor } from "@apipeline/core"
+ * import { capture } from "@apipeline/core/testing"
+ *
+ * const { above, below, down, up } = capture()
+ * const task = PipelineTask.make(Pipeline.make(above, Processor.sync("Same", {}), below))
+ * ```
  *
  * @category constructors
  * @since 0.1.0
@@ -202,6 +244,20 @@ const pass = (duration: Duration.Input): Effect.Effect<void> =>
 /**
  * Lets everything that can run without time passing run.
  *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { settle } from "@apipeline/core/testing"
+ *
+ * let done = false
+ * const test = Effect.gen(function*() {
+ *   yield* Effect.forkChild(Effect.sync(() => void (done = true)))
+ *   yield* settle
+ *   return done
+ * })
+ * await Effect.runPromise(test) // => true
+ * ```
+ *
  * @category running
  * @since 0.1.0
  */
@@ -211,6 +267,14 @@ export const settle: Effect.Effect<void> = Effect.gen(function*() {
 
 /**
  * Frames as readable lines without ids, for exact comparison: `TextFrame("a")`, lifecycle frames as their tag.
+ *
+ * @example
+ * ```ts
+ * import { Frame } from "@apipeline/core"
+ * import { show } from "@apipeline/core/testing"
+ *
+ * show([Frame.TextFrame.make({ text: "hi" }), Frame.EndFrame.make()]) // => [`TextFrame("hi")`, "EndFrame"]
+ * ```
  *
  * @category getters
  * @since 0.1.0
@@ -224,6 +288,14 @@ export const show = (frames: Iterable<Frame.Frame>): Array<string> =>
 /**
  * The frames that are not lifecycle frames.
  *
+ * @example
+ * ```ts
+ * import { Frame } from "@apipeline/core"
+ * import { payload } from "@apipeline/core/testing"
+ *
+ * payload([Frame.TextFrame.make({ text: "hi" }), Frame.EndFrame.make()]).length // => 1
+ * ```
+ *
  * @category getters
  * @since 0.1.0
  */
@@ -233,6 +305,14 @@ export const payload = (frames: Iterable<Frame.Frame>): Array<Frame.Frame> =>
 /**
  * Runs an Effect and gives how many of the fibers that started in it are still alive afterwards: 0, or it leaks. A
  * sleeping timer or a waiting queue is held by a fiber, so this finds those as well.
+ *
+ * @example
+ * ```ts
+ * import { Effect } from "effect"
+ * import { leaks } from "@apipeline/core/testing"
+ *
+ * await Effect.runPromise(leaks(Effect.succeed("done"))) // => ["done", 0]
+ * ```
  *
  * @category running
  * @since 0.1.0

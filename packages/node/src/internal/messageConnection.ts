@@ -30,6 +30,16 @@ const undecodable = (error: SerializerError): Transport.TransportError => {
   })
 }
 
+export const unencodable = (frame: Frame.Frame, cause: SerializerError): Transport.TransportError =>
+  new Transport.TransportError({
+    reason: new Transport.InvalidOutput({
+      frame: frame.name,
+      field: "field" in cause.reason ? cause.reason.field : "frame",
+      found: "found" in cause.reason ? cause.reason.found : frame._tag,
+      expected: "expected" in cause.reason ? cause.reason.expected : cause.message
+    })
+  })
+
 /** What a close code means, where the other side gave no reason. */
 const meaning: Readonly<Record<number, string>> = {
   1000: "the other side has closed",
@@ -162,19 +172,7 @@ export const makeConnection = (
 
     const send = (frame: Frame.Frame): Effect.Effect<void, Transport.TransportError> => {
       const encoded = protocol.encode(frame)
-      if (Result.isFailure(encoded)) {
-        const cause = encoded.failure
-        return Effect.fail(
-          new Transport.TransportError({
-            reason: new Transport.InvalidOutput({
-              frame: frame.name,
-              field: "field" in cause.reason ? cause.reason.field : "frame",
-              found: "found" in cause.reason ? cause.reason.found : frame._tag,
-              expected: "expected" in cause.reason ? cause.reason.expected : cause.message
-            })
-          })
-        )
-      }
+      if (Result.isFailure(encoded)) return Effect.fail(unencodable(frame, encoded.failure))
       const wait = room?.()
       return wait === undefined ? write(encoded.success) : Effect.andThen(wait, write(encoded.success))
     }

@@ -5,7 +5,7 @@ import { toCodecOpenAI } from "effect/ai/OpenAiStructuredOutput"
 import type * as Prompt from "effect/ai/Prompt"
 import * as Tool from "effect/ai/Tool"
 import * as Result from "effect/Result"
-import { toBase64 } from "../bytes.ts"
+import { toBase64 } from "../wire/bytes.ts"
 
 type Json = Readonly<Record<string, unknown>>
 

@@ -1,6 +1,6 @@
 /** Bodies of `multipart/form-data` (RFC 7578). */
 import * as HttpBody from "effect/http/HttpBody"
-import { encodeUtf8 } from "../bytes.ts"
+import { encodeUtf8 } from "../wire/bytes.ts"
 
 /** A field, or a file. */
 export type Entry =

@@ -5,8 +5,8 @@ import * as Frame from "../../Frame.ts"
 import * as G711 from "../../G711.ts"
 import * as Pcm from "../../Pcm.ts"
 import * as Resampler from "../../Resampler.ts"
-import { isAlike } from "../monoAudio.ts"
-import * as Errors from "../serializerError.ts"
+import { isAlike } from "../audio/monoAudio.ts"
+import * as Errors from "../wire/serializerError.ts"
 import type { Coding } from "./dialect.ts"
 
 export interface Decoder {

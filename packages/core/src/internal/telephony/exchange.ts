@@ -2,7 +2,7 @@
 import * as Frame from "../../Frame.ts"
 import * as TransportFrames from "../../TransportFrames.ts"
 import { InputDtmfFrame } from "../../VoiceFrames.ts"
-import * as Errors from "../serializerError.ts"
+import * as Errors from "../wire/serializerError.ts"
 import * as Codec from "./codec.ts"
 import type { Call, Dialect, Line, Received, Wire } from "./dialect.ts"
 import * as Message from "./message.ts"

@@ -1,5 +1,5 @@
 /** Source: Exotel, Working with the Stream and Voicebot applet. */
-import * as Bytes from "../bytes.ts"
+import * as Bytes from "../wire/bytes.ts"
 import type { Call, Coding, Dialect } from "./dialect.ts"
 import * as MediaStream from "./mediaStream.ts"
 import * as Message from "./message.ts"

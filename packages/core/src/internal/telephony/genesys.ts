@@ -1,5 +1,5 @@
 /** Source: Genesys Cloud, AudioHook protocol reference (version 2) and its reference implementation. */
-import * as Errors from "../serializerError.ts"
+import * as Errors from "../wire/serializerError.ts"
 import type { Call, Coding, Dialect, Line, Received, Wire } from "./dialect.ts"
 import * as Message from "./message.ts"
 

@@ -1,5 +1,5 @@
 /** What Twilio, Telnyx, Plivo and Exotel have in common: JSON messages with an `event`, and audio in base64. */
-import * as Errors from "../serializerError.ts"
+import * as Errors from "../wire/serializerError.ts"
 import type { Line, Received } from "./dialect.ts"
 import * as Message from "./message.ts"
 

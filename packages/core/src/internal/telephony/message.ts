@@ -1,7 +1,7 @@
 /** Reads JSON that a peer has sent: every field may be missing or something else. */
 import { DtmfKey } from "../../VoiceFrames.ts"
-import * as Bytes from "../bytes.ts"
-import * as Errors from "../serializerError.ts"
+import * as Bytes from "../wire/bytes.ts"
+import * as Errors from "../wire/serializerError.ts"
 
 export type JsonObject = Readonly<Record<string, unknown>>
 

@@ -1,6 +1,6 @@
 /** Source: Telnyx, Media Streaming over WebSockets (`stream_bidirectional_mode: "rtp"`). */
 import type * as G711 from "../../G711.ts"
-import * as Bytes from "../bytes.ts"
+import * as Bytes from "../wire/bytes.ts"
 import type { Call, Dialect } from "./dialect.ts"
 import * as MediaStream from "./mediaStream.ts"
 import * as Message from "./message.ts"

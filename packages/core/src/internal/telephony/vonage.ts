@@ -1,5 +1,5 @@
 /** Source: Vonage, WebSockets in the Voice API. */
-import * as Errors from "../serializerError.ts"
+import * as Errors from "../wire/serializerError.ts"
 import type { Call, Coding, Dialect, Received } from "./dialect.ts"
 import * as Message from "./message.ts"
 
