@@ -275,7 +275,7 @@ const device = (sampleRate: number) => {
   return {
     posted,
     classes,
-    events: () => posted.map(({ event }) => event).filter((event) => event !== "level"),
+    events: () => posted.map(({ event }) => event).filter((event) => event !== "level" && event !== "heard"),
     send: (data: unknown) => hear({ data }),
     /** Renders some blocks of 128 frames. */
     render: (node: any, blocks: number, input?: (at: number) => Float32Array): Float32Array => {
@@ -400,6 +400,28 @@ describe("the page's audio", () => {
     send({ samples: new Int16Array(1200).fill(1000), sampleRate: 24_000, numChannels: 1 }) // 50 ms
     render(player, 1)
     deepStrictEqual(events(), ["started", "stopped", "started"])
+  })
+
+  it("it tells when there is something to hear: once, behind the silence in the beginning", () => {
+    const { classes, posted, render, send } = device(48_000)
+    const player = new (classes.get("player")!)()
+    const heard = (): number => posted.filter(({ event }) => event === "heard").length
+    const samples = new Int16Array(48_000).fill(1000, 9600) // 200 ms
+    send({ samples, sampleRate: 48_000, numChannels: 1 })
+    render(player, 74)
+    strictEqual(heard(), 0)
+    render(player, 100)
+    strictEqual(heard(), 1)
+    // what takes its place comes while it fades
+    send("clear")
+    send({ samples: samples.slice(9600), sampleRate: 48_000, numChannels: 1 })
+    render(player, 1)
+    strictEqual(heard(), 1)
+    render(player, 2)
+    strictEqual(heard(), 2)
+    send("clear")
+    render(player, 10)
+    strictEqual(heard(), 2)
   })
 
   it("stereo is mixed down; a server that sends ten minutes at once is told", () => {

@@ -1,4 +1,5 @@
 /** The official client of pipecat and a whole bot, whose services are fakes: what it is told of a turn, and in which order. */
+import * as Apology from "@apipeline/core/Apology"
 import * as Llm from "@apipeline/core/Llm"
 import * as LlmContext from "@apipeline/core/LlmContext"
 import * as Pcm from "@apipeline/core/Pcm"
@@ -22,7 +23,7 @@ import * as VoiceActivity from "@apipeline/core/VoiceActivity"
 import * as Voice from "@apipeline/core/VoiceFrames"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { LanguageModel, Tool, Toolkit } from "effect/ai"
+import { AiError, LanguageModel, Tool, Toolkit } from "effect/ai"
 import { bot, calling, results, user } from "../utils/conversation.ts"
 import * as Pipecat from "../utils/pipecat.ts"
 import * as Talk from "../utils/talk.ts"
@@ -68,6 +69,7 @@ const connect = Effect.fnUntraced(function*(script: Script) {
           started: () => Voice.VadUserStartedSpeakingFrame.make(),
           stopped: () => Voice.VadUserStoppedSpeakingFrame.make()
         }),
+        Apology.make(),
         Stt.make({ userId: "ann" }),
         UserTurn.make({ start: [TurnStart.vad()], stop: [TurnStop.speechTimeout({ timeout: 100 })] }),
         context.user,
@@ -270,5 +272,40 @@ describe("the official client and a whole bot", () => {
       yield* verify
       const heard = wordsOf(seen.slice(0, seen.findIndex(([name]) => name === "userStartedSpeaking")))
       deepStrictEqual(yield* context.messages, [user("Count."), bot(heard), user("And now?"), bot("Done.")])
+    }))
+
+  it.live("a model that fails: it is told why, the bot apologises, and goes on", () =>
+    Effect.gen(function*() {
+      const { client, context, seen, verify, wait } = yield* connect({
+        heard: [],
+        model: [
+          { last: "Hello?", reply: [{ fail: new AiError.InvalidRequestError({ description: "no credit" }) }] },
+          { last: "And now?", reply: ["Yes."] }
+        ]
+      })
+      const before = seen.length
+      yield* Effect.promise(() => client.sendText("Hello?"))
+      yield* wait("botStoppedSpeaking")
+      const told = plain(seen.slice(before).filter(([name]) => !["botTtsText", "error"].includes(name)))
+      deepStrictEqual(told.filter((line) => !String(line).startsWith("botOutput in-progress")), [
+        "userLlmText: Hello?",
+        "botLlmStarted",
+        "botLlmStopped",
+        "botTtsStarted",
+        "botTtsStopped",
+        "botStartedSpeaking",
+        "botOutput new: |Sorry, something went wrong.",
+        "botOutput completed: Sorry, something went wrong.|",
+        "botOutput new: |Please try again.",
+        "botOutput completed: Please try again.|",
+        "botStoppedSpeaking"
+      ])
+      const [[, error]] = seen.filter(([name]) => name === "error") as [Pipecat.Seen]
+      assert.match(error.data.error, /Provider: .*no credit/)
+      strictEqual(error.data.fatal, false)
+      yield* Effect.promise(() => client.sendText("And now?"))
+      yield* wait("botStoppedSpeaking", 2)
+      yield* verify
+      deepStrictEqual(yield* context.messages, [user("Hello?"), user("And now?"), bot("Yes.")])
     }))
 })

@@ -257,10 +257,10 @@ const openSound = async (microphone) => {
     onPlayer: ({ event, level }) => {
       if (event === "level") return meter("bot-meter", level)
       if (event === "full") return showError("The server sends more audio than can be kept: some is lost")
-      log("♪", { type: event, ...event === "started" && { data: { outputLatency: opened.latency } } })
+      log("♪", { type: event, ...event === "heard" && { data: { outputLatency: opened.latency } } })
+      if (event === "heard") return conversation.answered(performance.now() + opened.latency * 1000)
       document.body.dataset.playing = event === "started"
-      if (event === "started") conversation.answered(performance.now() + opened.latency * 1000)
-      else meter("bot-meter", 0)
+      if (event === "stopped") meter("bot-meter", 0)
       // the server says when it is done: silence before that is a gap
       if (event === "stopped" && speaking.bot) lastGap = performance.now()
       if (event === "started" && lastGap !== undefined && speaking.bot && performance.now() - lastGap < 300) {

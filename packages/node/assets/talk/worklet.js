@@ -91,7 +91,10 @@ const fade = 0.005
 /** Seconds that it keeps at most: a server is to send audio when it is due, but need not. */
 const most = 600
 
-/** Plays what it is sent; tells when it begins and ends, and how loud it is. */
+/** What may be heard: -50 dBFS. Voices that are made begin with some silence. */
+const audible = 0.003
+
+/** Plays what it is sent; tells when it begins, when there is something to hear and when it ends, and how loud it is. */
 class Player extends AudioWorkletProcessor {
   constructor() {
     super()
@@ -100,6 +103,9 @@ class Player extends AudioWorkletProcessor {
     this.length = 0
     this.since = 0
     this.playing = false
+    this.heard = false
+    /** Samples of what was dropped that are played all the same. */
+    this.fading = 0
     this.energy = 0
     this.measured = 0
     this.port.addEventListener("message", ({ data }) => {
@@ -131,7 +137,8 @@ class Player extends AudioWorkletProcessor {
     for (let i = 0; i < end.length; i++) end[i] = this.next() * (1 - (i + 1) / end.length)
     this.queue = end.length === 0 ? [] : [end]
     this.offset = 0
-    this.length = end.length
+    this.length = this.fading = end.length
+    this.heard = false
     this.resampler?.reset()
   }
 
@@ -150,6 +157,7 @@ class Player extends AudioWorkletProcessor {
     const ready = this.length >= cushion * sampleRate || currentTime - this.since >= patience
     if (!this.playing && this.length > 0 && ready) {
       this.playing = true
+      this.heard = false
       this.port.postMessage({ event: "started" })
     }
     if (this.playing) {
@@ -160,6 +168,11 @@ class Player extends AudioWorkletProcessor {
         this.energy += sample * sample
       }
       for (const channel of channels.slice(1)) channel.set(first)
+      if (this.fading > 0) this.fading -= count
+      else if (!this.heard && first.some((sample) => Math.abs(sample) > audible)) {
+        this.heard = true
+        this.port.postMessage({ event: "heard" })
+      }
       if (this.length === 0) {
         this.playing = false
         this.port.postMessage({ event: "stopped" })
