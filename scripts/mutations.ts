@@ -41,7 +41,7 @@ const mutations: ReadonlyArray<Mutation> = [
   {
     name: "drop the salvage of uninterruptible frames in the mailbox",
     file: internal("lane"),
-    find: "      if (this.isInterruptible(item)) this.drop(item, \"interrupted\")\n      else kept.push(item)",
+    find: "      if (this.isKept(item)) kept.push(item)\n      else this.drop(item, \"interrupted\")",
     replace: "      this.drop(item, \"interrupted\")"
   },
   {
@@ -49,6 +49,13 @@ const mutations: ReadonlyArray<Mutation> = [
     file: internal("lane"),
     find: "if (killed && left.length > 0) this.salvaged = [...left.toReversed(), ...this.salvaged]",
     replace: "if (killed) void left"
+  },
+  {
+    name: "let all who wait for room in before the first of them goes on",
+    file: internal("lane"),
+    find: "      const waiter = this.waiters.shift()!\n      this.items.push(waiter.item)\n      settle(waiter)",
+    replace: "      const admitted = this.waiters.splice(0, this.mailbox.capacity - this.size)\n" +
+      "      for (const waiter of admitted) this.items.push(waiter.item)\n      admitted.forEach(settle)"
   },
   {
     name: "do not hold the lanes while an interruption spreads",

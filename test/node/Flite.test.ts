@@ -106,11 +106,13 @@ describe("Flite", () => {
     "a text that takes too long is an error that can be retried, and the next one is spoken",
     () =>
       Effect.gen(function*() {
-        const tts = yield* Flite.make({ timeout: "120 millis" })
+        const tts = yield* Flite.make({ timeout: "20 millis" })
         const long = "a".repeat(180).replaceAll(/.{50}/g, "$& ")
         const error = yield* Effect.flip(Stream.runDrain(tts.synthesize(`${long} 123456789012345678901234567890`)))
-        deepStrictEqual([error.message, error.isRetryable], ["flite: Timeout: no result after 120ms", true])
-        isAbove(audioOf(yield* Stream.runCollect(tts.synthesize("Yes.", { voice: "kal" }))).length, 1000)
+        deepStrictEqual([error.message, error.isRetryable], ["flite: Timeout: no result after 20ms", true])
+        // where others use the machine, this may take too long as well
+        const short = Effect.retry(Stream.runCollect(tts.synthesize("Yes.", { voice: "kal" })), { times: 50 })
+        isAbove(audioOf(yield* short).length, 1000)
       }),
     60_000
   )

@@ -218,13 +218,10 @@ export abstract class Lane<A> {
 
   private admit(): void {
     while (this.waiters.length > 0 && this.size < this.mailbox.capacity) {
-      // as many as there is room for: one by one, a very long queue would be moved each time
-      const admitted = this.waiters.splice(0, this.mailbox.capacity - this.size)
-      for (const waiter of admitted) {
-        this.items.push(waiter.item)
-        waiter.settled = true
-      }
-      for (const waiter of admitted) waiter.resume?.()
+      // one by one: let in all together before the first goes on, they lose their order (see the mutations)
+      const waiter = this.waiters.shift()!
+      this.items.push(waiter.item)
+      settle(waiter)
     }
   }
 
