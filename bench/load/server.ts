@@ -56,7 +56,7 @@ const sessions = WebSocketServer.layer({
     output: { chunk: frameMillis, lead: "1 hour" }
   },
   session: (transport) =>
-    PipelineTask.make(Pipeline.make(transport.input, Vad.make(), makeTurns(), transport.output), {
+    PipelineTask.make(Pipeline.make(transport.input, Vad.make({ keepAudio: false }), makeTurns(), transport.output), {
       audioInSampleRate: sampleRate,
       audioOutSampleRate: sampleRate
     })

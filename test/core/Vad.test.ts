@@ -176,6 +176,14 @@ describe("make", () => {
       const heard = down.filter((frame) => Frame.AudioRawFrame.is(frame)).map(({ audio }) => audio[0])
       deepStrictEqual(heard, [0, 1, 2, 3, 4])
       deepStrictEqual(log.windows.map(([first]) => first), [0, 1, 2, 3, 4])
+
+      const echo = scripted({ slow: 100 })
+      const cut = yield* run(Vad.make({ ...options, keepAudio: false }), steps, at1kHz).pipe(Effect.provide(echo.layer))
+      // what has gone on has gone on
+      deepStrictEqual(
+        cut.down.filter((frame) => Frame.AudioRawFrame.is(frame)).map(({ audio }) => audio[0]),
+        [0, 1]
+      )
     }))
 
   it.effect("an interruption by others changes nothing", () =>

@@ -96,6 +96,12 @@ export interface Options {
   readonly stopped?: (() => Frame.Frame) | undefined
   /** How often `UserSpeakingFrame` is sent while the user speaks, in time of the audio. Default: 200 ms. */
   readonly speakingInterval?: Duration.Input | undefined
+  /**
+   * Whether audio that waits for the detector is kept when somebody interrupts, since it is what a user says while they do
+   * that. With `false` an interruption is a barrier for audio, too: where what is heard is what is played, as in an echo.
+   * Default: true.
+   */
+  readonly keepAudio?: boolean | undefined
   /** The user has stopped when no audio has come for so long: a microphone that is muted sends none. Default: 1 second. */
   readonly audioIdleTimeout?: Duration.Input | undefined
 }
@@ -350,6 +356,6 @@ export const make = (options: Options = {}): Processor.Processor<never, VoiceAct
           }))
       }
     }),
-    { frames: [VadUpdateFrame], keeps: [Frame.AudioRawFrame] }
+    { frames: [VadUpdateFrame], keeps: options.keepAudio === false ? [] : [Frame.AudioRawFrame] }
   )
 }
