@@ -157,6 +157,7 @@ const parts = (
         if (found.length > 0) {
           const some = found
           found = []
+          // `length` was looked at
           return Effect.succeed(some as unknown as Arr.NonEmptyReadonlyArray<Response.StreamPartEncoded>)
         }
         if (failure !== undefined) return Effect.fail(failure)

@@ -26,7 +26,7 @@ export const make = (
   name: string,
   worker: string,
   options: RecognizerOptions & WorkerOptions,
-  /** Of an utterance of 13 seconds, on a machine with nothing else to do: measured, and rounded up. */
+  /** An estimate from six runs of 13 seconds of speech, on a busy machine. Busier ones were later than that. */
   p99Latency: { readonly [M in RecognizerOptions["model"]]: number }
 ): Effect.Effect<SpeechToText.Service, SpeechToText.SpeechToTextError, Scope.Scope> =>
   Effect.gen(function*() {
